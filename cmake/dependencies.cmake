@@ -1,0 +1,12 @@
+find_package(Threads REQUIRED)
+find_package(fmt REQUIRED)
+find_package(CLI11 REQUIRED)
+find_package(simdjson REQUIRED)
+
+find_package(dnnl REQUIRED)
+
+find_package(PkgConfig REQUIRED)
+pkg_check_modules(hwy REQUIRED IMPORTED_TARGET libhwy)
+add_library(hwy::hwy ALIAS PkgConfig::hwy)
+pkg_check_modules(xxhash REQUIRED IMPORTED_TARGET libxxhash)
+add_library(xxhash ALIAS PkgConfig::xxhash)
