@@ -1,0 +1,159 @@
+// The operations that an engine needs of a device. One object per (device, instruction set, precision): two of them may
+// live in one process side by side, so nothing here is process-wide.
+//
+// Same bits: every operation computes a row from that row alone (attention: from its own sequence alone), in an order
+// that depends only on widths and on the sequence's own length. How many rows come in one call, and at which offset,
+// changes nothing.
+#pragma once
+
+#include <cstdint>
+#include <limits>
+#include <memory>
+#include <span>
+#include <string>
+#include <vector>
+
+#include "base/functions.h"
+#include "layerscope/error.h"
+#include "layerscope/tensor.h"
+
+namespace layerscope {
+
+/// Rows that an operation writes.
+struct MutableRows {
+  DType dtype = DType::kF32;
+  std::byte* data = nullptr;
+  std::int64_t rows = 0;
+  std::int64_t width = 0;
+  std::int64_t stride = 0;  ///< elements from one row to the next
+  [[nodiscard]] RowsView view() const noexcept { return {dtype, data, rows, width, stride}; }
+};
+
+/// A matrix in a checkpoint, as the mathematics sees it ([outputs, inputs]), whatever way it is stored.
+struct MatrixView {
+  DType dtype = DType::kF32;         ///< kF32, kF16 or kBF16; data may be unaligned
+  const std::byte* data = nullptr;
+  std::int64_t outputs = 0;
+  std::int64_t inputs = 0;
+  std::int64_t output_stride = 0;    ///< elements from one output's row to the next
+  std::int64_t input_stride = 0;     ///< 1 unless stored transposed
+};
+
+/// A weight matrix laid out for the device's products; read-only, shared by all workers.
+class PackedLinear {
+ public:
+  virtual ~PackedLinear() = default;
+  std::int64_t inputs = 0, outputs = 0;
+  std::size_t bytes = 0;  ///< memory it holds
+};
+
+/// A norm's parameters, in float32; `weight` already holds weight + offset where a model's formula says so.
+struct NormView {
+  NormKind kind = NormKind::kLayer;
+  float epsilon = 0;
+  const float* weight = nullptr;  ///< [width], or null for 1
+  const float* bias = nullptr;    ///< [width], or null for 0
+};
+
+/// Which keys a query at position p sees: those at p - left ... p + right.
+struct Reach {
+  static constexpr std::int64_t kUnlimited = std::numeric_limits<std::int64_t>::max() / 4;
+  std::int64_t left = kUnlimited;
+  std::int64_t right = kUnlimited;  ///< 0 = causal
+};
+
+/// Scores plus a term that depends only on head and distance: scores[h, i, j] += table[h * stride + zero + (j - p_i)].
+struct DistanceBias {
+  const float* table = nullptr;
+  std::int64_t stride = 0;
+  std::int64_t zero = 0;
+};
+
+/// softmax(scale * q k^T + bias) v for one sequence. Heads lie side by side in a row; query head h reads key head
+/// h / (heads / kv_heads). q, k, v are in the stream's type; a bf16 backend rounds them where they enter a product.
+struct AttentionArguments {
+  RowsView q;              ///< [queries, heads * d_qk]
+  RowsView k;              ///< [keys, kv_heads * d_qk]
+  RowsView v;              ///< [keys, kv_heads * d_v]
+  std::int64_t heads = 0, kv_heads = 0, d_qk = 0, d_v = 0;
+  float scale = 1;
+  Reach reach;
+  std::int64_t first_position = 0;  ///< position of query 0, counted as keys are counted from 0
+  const DistanceBias* bias = nullptr;
+};
+
+/// Memory that a worker lends to operations; grows to what is needed and stays. One per worker, never shared.
+class Scratch {
+ public:
+  virtual ~Scratch() = default;
+};
+
+struct BackendInfo {
+  std::string device;       ///< "cpu"
+  std::string isa;          ///< "avx512_bf16", "avx512", "avx2", "sse4", ..., "reference"
+  std::string library;      ///< the matrix library with its version, "oneDNN 2.6.3", or "own"
+  std::string determinism;  ///< class of the bits: equal classes, builds and isa give equal bytes
+  DType stream = DType::kF32;   ///< type of the residual stream, norms, softmax
+  DType operand = DType::kF32;  ///< type of what enters matrix products
+};
+
+class Backend {
+ public:
+  virtual ~Backend() = default;
+  [[nodiscard]] virtual const BackendInfo& info() const noexcept = 0;
+
+  /// To be called once by every worker thread before its first operation (thread-local library settings).
+  virtual void enter_worker() const noexcept {}
+  [[nodiscard]] virtual std::unique_ptr<Scratch> make_scratch() const = 0;
+
+  /// Packs matrices that read the same input, their outputs end to end; `bias` is empty or one value an output. The
+  /// activation becomes part of the product.
+  [[nodiscard]] virtual Result<std::unique_ptr<PackedLinear>> pack(std::span<const MatrixView> parts, std::span<const float> bias,
+                                                                   Activation activation) const = 0;
+  /// out = activation(in W^T + bias). `in` in the operand's type; `out` in the stream's or the operand's.
+  [[nodiscard]] virtual Status linear(const PackedLinear& weights, const RowsView& in, const MutableRows& out, Scratch& scratch) const = 0;
+
+  /// out[i] (+)= scale * table[ids[i]]; ids have been checked.
+  virtual void gather(const MatrixView& table, std::span<const std::int32_t> ids, float scale, bool accumulate,
+                      const MutableRows& out) const noexcept = 0;
+  /// out = norm(in), row by row; `in` in the stream's type, `out` in the stream's or the operand's; may be the same memory.
+  virtual void norm(const NormView& norm, const RowsView& in, const MutableRows& out) const noexcept = 0;
+  /// The same over every head: rows of `heads` groups of width / heads elements, each normed with the same [width / heads] weights, in place.
+  virtual void norm_heads(const NormView& norm, std::int64_t heads, const MutableRows& rows) const noexcept = 0;
+  /// x += scale * t, then x = after(x) where `after` is given. Bits are those of the two steps done apart.
+  virtual void add(const MutableRows& x, const RowsView& t, float scale, const NormView* after) const noexcept = 0;
+  /// Rotates the first 2 * pairs elements of every head in place. cosine, sine: [positions, pairs] in float32;
+  /// row i stands at positions[i]. Element pairs are (j, j + pairs), or (2j, 2j + 1) when interleaved. (Su et al. 2021)
+  virtual void rotate(const MutableRows& rows, std::int64_t heads, std::int64_t pairs, bool interleaved, const float* cosine,
+                      const float* sine, std::span<const std::int32_t> positions) const noexcept = 0;
+  /// out = activation(gate) * up; gate and up in the stream's type, out in the operand's.
+  virtual void gate(Activation activation, const RowsView& gate, const RowsView& up, const MutableRows& out) const noexcept = 0;
+  /// z: [queries, heads * d_v] in the stream's or the operand's type. Never holds more than a tile of scores.
+  virtual void attention(const AttentionArguments& arguments, const MutableRows& z, Scratch& scratch) const = 0;
+  /// The probabilities themselves: queries first_query ... of one head, [n, keys] in the stream's type, masked entries exactly 0.
+  virtual void attention_probabilities(const AttentionArguments& arguments, std::int64_t head, std::int64_t first_query,
+                                       const MutableRows& probabilities, Scratch& scratch) const = 0;
+  /// out = in, in another type (round to nearest even).
+  virtual void convert(const RowsView& in, const MutableRows& out) const noexcept = 0;
+  /// False if any element is NaN or infinite.
+  [[nodiscard]] virtual bool all_finite(const RowsView& rows) const noexcept = 0;
+};
+
+enum class Precision : std::uint8_t { kF32, kBF16 };
+
+struct CpuOptions {
+  Precision precision = Precision::kF32;
+  std::string isa;  ///< empty: the best of this machine; otherwise one of cpu_isas(), as --isa and LAYERSCOPE_ISA name them
+};
+
+/// Instruction sets that this machine can run and this build has, best first: "avx512_bf16", "avx512", "avx2", "sse4".
+[[nodiscard]] std::vector<std::string> cpu_isas();
+
+/// The CPU backend. Errors: kUsage for an instruction set that is unknown or that the machine lacks (listing the others).
+[[nodiscard]] Result<std::unique_ptr<Backend>> make_cpu_backend(const CpuOptions& options);
+
+/// Plain loops that state what every operation means, all in `dtype` (kF32 or kF64): for tests, and as the yardstick of
+/// rounding errors.
+[[nodiscard]] std::unique_ptr<Backend> make_reference_backend(DType dtype);
+
+}  // namespace layerscope
