@@ -1,0 +1,105 @@
+// A Hugging Face model folder, opened.
+#pragma once
+
+#include <cstdint>
+#include <memory>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "layerscope/error.h"
+#include "layerscope/tap.h"
+
+namespace layerscope {
+
+struct OpenOptions {
+  std::string dtype = "f32";   ///< "f32": everything in float32; "bf16": weights and inputs of matrix products in bfloat16
+  std::string device = "cpu";
+  std::string isa;             ///< force a lower instruction set; empty: the best of the machine
+  bool weights = true;         ///< false: only config, names and shapes (inspect, tokenize)
+};
+
+/// Token ids of one stack of one row.
+struct Tokens {
+  std::vector<std::int32_t> ids;
+  std::vector<std::uint8_t> type_ids;  ///< empty: all 0
+  std::vector<std::uint8_t> special;   ///< 1 for special tokens, as many as ids
+};
+
+/// One row ready to run. `decoder` only for models with two stacks.
+struct ModelRow {
+  Tokens main;                    ///< the encoder's tokens where there is one, else the decoder's
+  std::optional<Tokens> decoder;
+};
+
+/// A row as it comes in.
+struct TextRow {
+  std::optional<std::string> text;              ///< either text (and perhaps pair) or ids
+  std::optional<std::string> pair;
+  std::optional<std::vector<std::int32_t>> ids;
+  std::optional<std::vector<std::uint8_t>> type_ids;
+  std::optional<std::vector<std::int32_t>> decoder_ids;  ///< two stacks only
+  std::optional<std::string> target;                     ///< two stacks only
+};
+
+struct TokenizeOptions {
+  bool add_special_tokens = true;
+  bool truncate = false;                        ///< --on-long truncate; otherwise too long is an error
+  std::optional<std::int64_t> max_length;       ///< --max-length
+};
+
+/// What is known of an opened model without running it.
+struct ModelInfo {
+  std::string path;        ///< the folder as given
+  std::string model_type;
+  std::uint64_t parameters = 0;  ///< elements of all float tensors of the checkpoint
+  std::vector<std::string> files;  ///< config.json, weight files and tokenizer file, as opened
+  std::string tokenizer_hash;      ///< XXH3-128 of the tokenizer file, empty without one
+  std::string device, isa, library, determinism, dtype;
+  bool has_tokenizer = false;
+  bool has_type_ids = false;       ///< rows may carry type ids
+  bool two_stacks = false;
+  std::int64_t vocabulary_size = 0;
+  std::optional<std::int64_t> max_tokens;  ///< usable positions of a learned table; nothing for models without one
+  std::size_t packed_bytes = 0;
+};
+
+class ModelState;
+
+/// An opened model. All methods are const and may be called from several threads at once.
+class Model {
+ public:
+  /// Opens a folder. Errors: kModel with file and field for anything missing, corrupt, hostile or unsupported; kUsage for
+  /// unknown options.
+  [[nodiscard]] static Result<std::unique_ptr<Model>> open(const std::string& folder, const OpenOptions& options = {});
+  ~Model();
+  Model(const Model&) = delete;
+  Model& operator=(const Model&) = delete;
+
+  [[nodiscard]] const ModelInfo& info() const noexcept;
+  [[nodiscard]] const SiteTable& sites() const noexcept;
+
+  /// Text or ids to a row that runs: tokenised, special tokens added, checked against vocabulary and positions, the
+  /// decoder's input made by the family's rule. Errors: kInput with what is wrong with the row.
+  [[nodiscard]] Result<ModelRow> tokenize(const TextRow& row, const TokenizeOptions& options = {}) const;
+
+  /// Appends a row to a batch.
+  void append(Batch& batch, const ModelRow& row, std::int64_t row_number, std::uint64_t tag) const;
+
+  /// Runs a batch on the calling thread and hands every wanted value to the sink. Values of a sequence do not depend on
+  /// the others. Errors: kRuntime naming site and token where a NaN or infinity appears first; the sink's own.
+  [[nodiscard]] Status run(const Batch& batch, const TapPlan& plan, Sink& sink) const;
+
+  /// Prepares a worker: call once in every thread that will call run (single-threaded library settings).
+  void enter_worker() const;
+
+  /// For `inspect` and `tokenize`; the internals, see session/model_state.h.
+  [[nodiscard]] const ModelState& state() const noexcept { return *state_; }
+
+ private:
+  explicit Model(std::unique_ptr<ModelState> state);
+  std::unique_ptr<ModelState> state_;
+};
+
+}  // namespace layerscope
