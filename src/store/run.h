@@ -1,0 +1,46 @@
+// Reading run folders back (docs/run-folder.md).
+#pragma once
+
+#include <cstdint>
+#include <memory>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "base/json.h"
+#include "layerscope/error.h"
+#include "layerscope/tap.h"
+
+namespace layerscope {
+
+/// One finished shard as its journal line describes it.
+struct ShardRecord {
+  std::int64_t shard = 0, rows = 0, next_row = 0, tokens = 0, skipped = 0;
+  std::uint64_t bytes = 0, input_bytes = 0;
+  std::string xxh128, input_prefix_xxh128;
+};
+
+struct ShardDamage {
+  std::int64_t shard = 0;
+  int part = -1;  ///< -1 in a run without parts
+  std::string why;
+};
+
+struct VerifyReport {
+  bool complete = false;
+  std::int64_t rows = 0, shards = 0;
+  std::vector<ShardDamage> damaged;
+};
+
+/// Checks every byte: manifest, journal, each shard's size, hash, header, and that rows and offsets are consistent.
+/// Errors (kRuntime): `folder` is no run. Damage is not an error but is reported.
+[[nodiscard]] Result<VerifyReport> verify_run(const std::string& folder);
+
+enum class ExportFormat : std::uint8_t { kNpy, kNpz, kSafetensors };
+
+/// Writes all rows of a run, parts joined and ordered by row, to `target`: npy = a folder with one .npy a tensor, npz = one
+/// .npz file, safetensors = one file. bfloat16 becomes float32 in npy and npz. Never holds a whole run in memory. Errors:
+/// kRuntime for no run, kDamage, kUsage for an incomplete run unless `allow_incomplete`, kResource for the disk.
+[[nodiscard]] Status export_run(const std::string& folder, ExportFormat format, const std::string& target, bool allow_incomplete, bool overwrite);
+
+}  // namespace layerscope
