@@ -59,8 +59,7 @@ Result<ShardIndex> parse_shard_index(const Json& index, std::string_view name) {
     if (result.shards.empty() || result.shards.back() != *file) result.shards.push_back(*file);
   }
   std::ranges::sort(result.shards);
-  const auto repeated = std::ranges::unique(result.shards);
-  result.shards.erase(repeated.begin(), repeated.end());
+  result.shards.erase(std::unique(result.shards.begin(), result.shards.end()), result.shards.end());
   if (result.shards.size() > kMaxShards) return fail("weight_map names more than " + std::to_string(kMaxShards) + " files");
   result.tensors.reserve(members.size());
   for (const auto& [tensor, value] : members) {
