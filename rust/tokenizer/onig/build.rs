@@ -11,15 +11,16 @@ use std::process::Command;
 use std::{env, fs};
 
 /// Counts an instruction and the bytes that the one before it went forward; `mp` carries the counter (see src/lib.rs).
+/// The instruction that ends a failed match has no position: `s` is not set there.
 const PRELUDE: &str = r#"
 typedef struct { long left; const unsigned char* seen; } LayerscopeSteps;
 #define LAYERSCOPE_STEPS_OVER (-2001)
-#define LAYERSCOPE_STEP do { \
+#define LAYERSCOPE_STEP if (p != FinishCode) { \
     LayerscopeSteps* layerscope_steps = (LayerscopeSteps* )msa->mp->callout_user_data; \
     layerscope_steps->left -= 1 + (s > layerscope_steps->seen ? s - layerscope_steps->seen : 0); \
     layerscope_steps->seen = s; \
     if (layerscope_steps->left < 0) { MATCH_AT_ERROR_RETURN(LAYERSCOPE_STEPS_OVER); } \
-  } while (0);
+  }
 "#;
 
 /// What is replaced in the matcher: the beginning of every instruction (both ways of dispatch), and failing.

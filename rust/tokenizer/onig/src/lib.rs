@@ -85,6 +85,7 @@ extern "C" {
     fn layerscope_onig_set_match_stack_limit_size_of_match_param(param: *mut onig_sys::OnigMatchParam, size: c_uint) -> c_int;
     fn layerscope_onig_set_retry_limit_in_match_of_match_param(param: *mut onig_sys::OnigMatchParam, limit: c_ulong) -> c_int;
     fn layerscope_onig_set_callout_user_data_of_match_param(param: *mut onig_sys::OnigMatchParam, data: *mut c_void) -> c_int;
+    fn layerscope_onig_init_for_match_at(regex: onig_sys::OnigRegex) -> c_int;
     fn layerscope_onig_set_subexp_call_limit_in_search(limit: c_ulong) -> c_int;
 }
 
@@ -149,6 +150,8 @@ impl Regex {
         if code != onig_sys::ONIG_NORMAL as c_int {
             return Err(Error(format!("the pattern {pattern:?} is refused: {}", message(code, &mut info))));
         }
+        // The compiled instructions hold addresses inside the matcher that runs them.
+        unsafe { layerscope_onig_init_for_match_at(raw) };
         Ok(Self { raw })
     }
 
