@@ -32,8 +32,9 @@ cargo_is_new_enough() {
 
 missing=()
 if command -v dpkg-query >/dev/null && command -v apt-get >/dev/null; then
-  installed=" $(dpkg-query --show --showformat '${db:Status-Status} ${Package}\n' "${packages[@]}" 2>/dev/null |
-                awk '$1 == "installed" {print $2}' | tr '\n' ' ')"
+  # dpkg-query fails when it has never heard of one of them; what it prints about the others is right all the same.
+  known=$(dpkg-query --show --showformat '${db:Status-Status} ${Package}\n' "${packages[@]}" 2>/dev/null || true)
+  installed=" $(awk '$1 == "installed" {print $2}' <<<"$known" | tr '\n' ' ')"
   for package in "${packages[@]}"; do
     [[ $installed == *" $package "* ]] || missing+=("$package")
   done
