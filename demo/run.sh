@@ -50,7 +50,7 @@ elif [ "$status" -eq 0 ]; then
 else
   fail "the run ended with exit status $status before it could be killed"
 fi
-show "${command[@]}" 2>"$log" || fail "the killed run could not be resumed"
+show "${command[@]}" || fail "the killed run could not be resumed"
 show layerscope verify "$run"
 
 step "5. The same states through numpy and the plain safetensors library"
