@@ -1,4 +1,5 @@
 # The Rust half of the tokenizer, built by cargo as a static library.
+include(GNUInstallDirs)
 set(LAYERSCOPE_CARGO_DIR ${CMAKE_BINARY_DIR}/cargo)
 set(LAYERSCOPE_TOKENIZER_ARCHIVE ${LAYERSCOPE_CARGO_DIR}/release/liblayerscope_tokenizer.a)
 find_program(CARGO cargo REQUIRED)
@@ -15,5 +16,8 @@ add_custom_command(
 add_custom_target(layerscope_tokenizer_build DEPENDS ${LAYERSCOPE_TOKENIZER_ARCHIVE})
 add_library(layerscope_tokenizer_rust INTERFACE)
 add_dependencies(layerscope_tokenizer_rust layerscope_tokenizer_build)
-target_include_directories(layerscope_tokenizer_rust INTERFACE ${CMAKE_SOURCE_DIR}/rust/tokenizer/include)
-target_link_libraries(layerscope_tokenizer_rust INTERFACE ${LAYERSCOPE_TOKENIZER_ARCHIVE} ${CMAKE_DL_LIBS})
+target_include_directories(layerscope_tokenizer_rust INTERFACE $<BUILD_INTERFACE:${CMAKE_SOURCE_DIR}/rust/tokenizer/include>)
+target_link_libraries(layerscope_tokenizer_rust INTERFACE
+  $<BUILD_INTERFACE:${LAYERSCOPE_TOKENIZER_ARCHIVE}>
+  $<INSTALL_INTERFACE:$<INSTALL_PREFIX>/${CMAKE_INSTALL_LIBDIR}/liblayerscope_tokenizer.a>
+  ${CMAKE_DL_LIBS})
