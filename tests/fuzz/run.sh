@@ -1,6 +1,7 @@
 #!/usr/bin/env bash
-# Fuzzes every target that was built for SECONDS each, JOBS (default: all cores) at a time, and reports executions and the lines reached of the parser
-# that the target is about. Fails when a target crashes, leaks, hangs or outgrows its memory; the input is kept.
+# Fuzzes every target that was built for SECONDS each, JOBS (default: all cores) at a time, and reports executions and
+# the lines reached of the parser that the target is about. Fails when a target crashes, leaks, hangs or outgrows its
+# memory; the input is kept. The last line counts passed and failed targets.
 # usage: tests/fuzz/run.sh SECONDS [BUILD_FOLDER]
 set -euo pipefail
 
