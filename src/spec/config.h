@@ -77,8 +77,12 @@ class Config {
 
  private:
   const Json* look(std::string_view key);
+  void refuse_value(std::string_view key, const Json* value, std::string_view expected);
   template <class T>
-  T wrong(std::string_view key, const Json* value, std::string_view expected, T harmless);
+  T wrong(std::string_view key, const Json* value, std::string_view expected, T harmless) {
+    refuse_value(key, value, expected);
+    return harmless;
+  }
 
   Json json_;
   std::string file_;
