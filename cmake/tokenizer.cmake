@@ -17,3 +17,10 @@ add_library(layerscope_tokenizer_rust INTERFACE)
 add_dependencies(layerscope_tokenizer_rust layerscope_tokenizer_build)
 target_include_directories(layerscope_tokenizer_rust INTERFACE ${CMAKE_SOURCE_DIR}/rust/tokenizer/include)
 target_link_libraries(layerscope_tokenizer_rust INTERFACE ${LAYERSCOPE_TOKENIZER_ARCHIVE} ${CMAKE_DL_LIBS})
+
+if(LAYERSCOPE_TESTS)
+  add_test(NAME tokenizer_steps
+           COMMAND ${CMAKE_COMMAND} -E env CARGO_TARGET_DIR=${LAYERSCOPE_CARGO_DIR}
+                   ${CARGO} test --release --locked --quiet --package onig
+                   --manifest-path ${CMAKE_SOURCE_DIR}/rust/tokenizer/Cargo.toml)
+endif()

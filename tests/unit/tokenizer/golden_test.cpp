@@ -40,7 +40,8 @@ class Golden : public ::testing::TestWithParam<std::string> {
   Result<Encoding> encode(const Json& row, bool want_offsets) const {
     EncodeOptions options;
     options.want_offsets = want_offsets;
-    if (row.find("add_special_tokens") != nullptr) options.add_special_tokens = *row.find("add_special_tokens")->boolean();
+    if (row.find("add_special_tokens") != nullptr)
+      options.add_special_tokens = *row.find("add_special_tokens")->boolean();
     if (row.find("max_length") != nullptr) options.max_length = *row.find("max_length")->integer();
     std::optional<std::string_view> pair;
     if (row.find("pair") != nullptr) pair = *row.find("pair")->string();
@@ -118,8 +119,7 @@ TEST_P(Golden, ServesManyThreadsAtOnce) {
   EXPECT_THAT(wrong, ::testing::Each(0));
 }
 
-INSTANTIATE_TEST_SUITE_P(Tokenizers, Golden,
-                         ::testing::Values("word_piece", "byte_level", "split_pattern", "unigram"),
+INSTANTIATE_TEST_SUITE_P(Tokenizers, Golden, ::testing::Values("word_piece", "byte_level", "split_pattern", "unigram"),
                          [](const auto& case_) { return case_.param; });
 
 TEST(Special, IsWhatTheFileMarks) {

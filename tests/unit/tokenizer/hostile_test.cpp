@@ -56,7 +56,9 @@ TEST(HostileFile, DeepNestingIsRefused) {
   std::string nested = R"({"type":"NFC"})";
   for (int i = 0; i < 9; ++i) nested = R"({"type":"Sequence","normalizers":[)" + nested + "]}";
   EXPECT_TRUE(testing::open_text(testing::word_level("\"normalizer\":" + nested + ",")).ok());
-  EXPECT_TRUE(testing::open_text(testing::word_level(R"("normalizer":{"type":"Prepend","prepend":"\"[[[[[[[[[[[[[[[[[[[[[[[[[[[["},)")).ok())
+  EXPECT_TRUE(testing::open_text(
+                  testing::word_level(R"("normalizer":{"type":"Prepend","prepend":"\"[[[[[[[[[[[[[[[[[[[[[[[[[[[["},)"))
+                  .ok())
       << "brackets inside strings are no nesting";
 }
 
@@ -131,8 +133,7 @@ TEST(HostileFile, MultipliedTextsRunIntoALimit) {
 }
 
 TEST(HostileFile, AMissingUnknownTokenIsTheModelsFault) {
-  auto tokenizer =
-      testing::open_text(R"({"model":{"type":"WordLevel","vocab":{"a":0},"unk_token":"[UNK]"}})");
+  auto tokenizer = testing::open_text(R"({"model":{"type":"WordLevel","vocab":{"a":0},"unk_token":"[UNK]"}})");
   ASSERT_TRUE(tokenizer.ok()) << tokenizer.error().message;
   EXPECT_TRUE((*tokenizer)->encode("a", std::nullopt, {}).ok());
   const auto encoding = (*tokenizer)->encode("other", std::nullopt, {});

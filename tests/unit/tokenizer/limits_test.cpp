@@ -39,7 +39,8 @@ TEST(Limits, TooManyBytesAreRefused) {
   const std::string text(17 * kMegabyte, 'a');
   for (const auto& encoding :
        {(*tokenizer)->encode(text, std::nullopt, {}), (*tokenizer)->encode("a", text, {}),
-        (*tokenizer)->encode(std::string_view(text).substr(8 * kMegabyte), std::string_view(text).substr(8 * kMegabyte), {})}) {
+        (*tokenizer)
+            ->encode(std::string_view(text).substr(8 * kMegabyte), std::string_view(text).substr(8 * kMegabyte), {})}) {
     ASSERT_FALSE(encoding.ok());
     EXPECT_EQ(encoding.error().code, ErrorCode::kInput);
     EXPECT_THAT(encoding.error().message, HasSubstr("limit"));
@@ -83,8 +84,8 @@ TEST(Limits, PatternsThatBacktrackOrScanWithoutEndAreErrors) {
 }
 
 TEST(Limits, AnErrorInANormalizerIsNotSwallowed) {
-  auto tokenizer = testing::open_text(testing::word_level(
-      R"("normalizer":{"type":"Replace","pattern":{"Regex":"(a+)+$"},"content":"b"},)"));
+  auto tokenizer = testing::open_text(
+      testing::word_level(R"("normalizer":{"type":"Replace","pattern":{"Regex":"(a+)+$"},"content":"b"},)"));
   ASSERT_TRUE(tokenizer.ok()) << tokenizer.error().message;
   const auto encoding = (*tokenizer)->encode(repeat("a", 64) + "!", std::nullopt, {});
   ASSERT_FALSE(encoding.ok());

@@ -82,9 +82,18 @@ extern "C" {
     fn layerscope_onig_new_match_param() -> *mut onig_sys::OnigMatchParam;
     fn layerscope_onig_free_match_param(param: *mut onig_sys::OnigMatchParam);
     fn layerscope_onig_initialize_match_param(param: *mut onig_sys::OnigMatchParam) -> c_int;
-    fn layerscope_onig_set_match_stack_limit_size_of_match_param(param: *mut onig_sys::OnigMatchParam, size: c_uint) -> c_int;
-    fn layerscope_onig_set_retry_limit_in_match_of_match_param(param: *mut onig_sys::OnigMatchParam, limit: c_ulong) -> c_int;
-    fn layerscope_onig_set_callout_user_data_of_match_param(param: *mut onig_sys::OnigMatchParam, data: *mut c_void) -> c_int;
+    fn layerscope_onig_set_match_stack_limit_size_of_match_param(
+        param: *mut onig_sys::OnigMatchParam,
+        size: c_uint,
+    ) -> c_int;
+    fn layerscope_onig_set_retry_limit_in_match_of_match_param(
+        param: *mut onig_sys::OnigMatchParam,
+        limit: c_ulong,
+    ) -> c_int;
+    fn layerscope_onig_set_callout_user_data_of_match_param(
+        param: *mut onig_sys::OnigMatchParam,
+        data: *mut c_void,
+    ) -> c_int;
     fn layerscope_onig_init_for_match_at(regex: onig_sys::OnigRegex) -> c_int;
     fn layerscope_onig_set_subexp_call_limit_in_search(limit: c_ulong) -> c_int;
 }

@@ -6,7 +6,8 @@ use onig::{budget, start_budget, steps_left, Exceeded, Regex};
 
 const GPT2: &str = r"'s|'t|'re|'ve|'m|'ll|'d| ?\p{L}+| ?\p{N}+| ?[^\s\p{L}\p{N}]+|\s+(?!\S)|\s+";
 const LLAMA3: &str = r"(?i:'s|'t|'re|'ve|'m|'ll|'d)|[^\r\n\p{L}\p{N}]?\p{L}+|\p{N}{1,3}| ?[^\s\p{L}\p{N}]+[\r\n]*|\s*[\r\n]+|\s+(?!\S)|\s+";
-const QWEN2: &str = r"(?i:'s|'t|'re|'ve|'m|'ll|'d)|[^\r\n\p{L}\p{N}]?\p{L}+|\p{N}| ?[^\s\p{L}\p{N}]+[\r\n]*|\s*[\r\n]+|\s+(?!\S)|\s+";
+const QWEN2: &str =
+    r"(?i:'s|'t|'re|'ve|'m|'ll|'d)|[^\r\n\p{L}\p{N}]?\p{L}+|\p{N}| ?[^\s\p{L}\p{N}]+[\r\n]*|\s*[\r\n]+|\s+(?!\S)|\s+";
 
 /// How many matches there are, or what was exceeded.
 fn matches(pattern: &str, text: &str) -> Result<usize, String> {
@@ -19,7 +20,22 @@ fn matches(pattern: &str, text: &str) -> Result<usize, String> {
 #[test]
 fn patterns_in_use_stay_far_below_the_budget() {
     let size = 1 << 20;
-    let units = ["a", " ", "日", "\n", "\r\n", "7", "!", "'", "a ", "e\u{301}", "'s'l", "👩‍👩‍👧", " \u{3000}\t", "it's 12345 done.\n"];
+    let units = [
+        "a",
+        " ",
+        "日",
+        "\n",
+        "\r\n",
+        "7",
+        "!",
+        "'",
+        "a ",
+        "e\u{301}",
+        "'s'l",
+        "👩‍👩‍👧",
+        " \u{3000}\t",
+        "it's 12345 done.\n",
+    ];
     let mut texts: Vec<String> = units.iter().map(|unit| unit.repeat(size / unit.len())).collect();
     texts.push(" ".repeat(size) + "a");
     texts.push((" ".repeat(1000) + "a").repeat(size / 1001));
