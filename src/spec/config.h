@@ -55,6 +55,7 @@ class Config {
   void only(std::string_view key, bool value);
   void only(std::string_view key, std::int64_t value);
   void only(std::string_view key, std::string_view value);
+  void only(std::string_view key, const char* value) { only(key, std::string_view(value)); }  // or it would be a bool
   /// The key must be absent or null, or an empty list or object.
   void absent(std::string_view key);
   /// The value is known not to matter for hidden states.
