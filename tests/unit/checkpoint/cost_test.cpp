@@ -17,11 +17,16 @@ std::atomic<std::size_t> peak_bytes{0};
 
 }  // namespace
 
-[[gnu::noinline]] void* operator new(std::size_t size) {
+[[gnu::noinline]] void* operator new(std::size_t size, const std::nothrow_t&) noexcept {
   void* const memory = std::malloc(size);
-  if (memory == nullptr) throw std::bad_alloc();
   const std::size_t live = live_bytes += ::malloc_usable_size(memory);
   if (live > peak_bytes) peak_bytes = live;
+  return memory;
+}
+
+[[gnu::noinline]] void* operator new(std::size_t size) {
+  void* const memory = operator new(size, std::nothrow);
+  if (memory == nullptr) throw std::bad_alloc();
   return memory;
 }
 
