@@ -203,7 +203,7 @@ TEST(Safetensors, RefusesBadHeaders) {
       {changed("[0,16]", "[0,1.6e1]"), "non-negative integer without fraction or exponent in data_offsets"},
       {changed("[0,16]", "[0,99999999999999999999]"), "data_offsets overflows"},
       {changed("[0,16]", "[16,0]"), "tensor \"a\": data_offsets [16, 0] leave a hole after byte 0"},
-      {changed("[16,24]", "[16,8]"), "data_offsets [16, 8]"},
+      {changed("[16,24]", "[16,8]"), "tensor \"b\": data_offsets [16, 8] end before they begin"},
       {changed("[16,24]", "[17,25]"), "tensor \"b\": data_offsets [17, 25] leave a hole after byte 16"},
       {changed("[16,24]", "[15,23]"), "tensor \"b\": data_offsets [15, 23] overlap the tensor before, which ends at 16"},
       {changed("[16,24]", "[0,8]"), "overlap the tensor before"},
