@@ -61,7 +61,7 @@ class LineRows final : public RowReader {
   /// Reads the next line into line_, without its end; false at the end of the input.
   Result<bool> read_line() {
     line_.clear();
-    line_.shrink_to_fit();
+    if (line_.capacity() > kReadBytes) line_.shrink_to_fit();
     too_long_ = false;
     bool any = false;
     while (true) {

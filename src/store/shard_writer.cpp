@@ -1,8 +1,26 @@
 #include "store/shard_writer.h"
 
+#include <algorithm>
+
 #include "base/try.h"
 
 namespace layerscope {
+
+void add_row(ShardCounts& counts, const ShardSchema& schema, const PlannedRow& row) {
+  ++counts.rows;
+  counts.has_ids = counts.has_ids || !row.id.empty();
+  counts.id_bytes += static_cast<std::int64_t>(row.id.size());
+  for (const StackId stack : schema.stacks()) {
+    const auto index = static_cast<std::size_t>(stack);
+    const RowTokens& tokens = row.stacks[index];
+    counts.tokens[index] += static_cast<std::int64_t>(tokens.ids.size());
+    counts.picks[index] += static_cast<std::int64_t>(tokens.picks.size());
+    const bool types = std::any_of(tokens.type_ids.begin(), tokens.type_ids.end(), [](std::uint8_t type) { return type != 0; });
+    counts.has_types[index] = counts.has_types[index] || types;
+  }
+  counts.elements.resize(schema.sites.size());
+  for (std::size_t site = 0; site < schema.sites.size(); ++site) counts.elements[site] += row.elements[site];
+}
 
 ShardWriter::ShardWriter(File file, ShardLayout layout, ShardCounts counts, const ShardSchema& schema)
     : file_(std::move(file)), layout_(std::move(layout)), counts_(std::move(counts)) {
@@ -49,33 +67,25 @@ Status ShardDraft::add_stack(Stack& stack, std::size_t index, const RowTokens& t
     LAYERSCOPE_TRY(stack.type_ids.append(std::as_bytes(std::span(zeros))));
   } else {
     LAYERSCOPE_TRY(stack.type_ids.append(std::as_bytes(tokens.type_ids)));
-    for (const std::uint8_t type : tokens.type_ids) counts_.has_types[index] = counts_.has_types[index] || type != 0;
   }
   LAYERSCOPE_TRY(stack.pick_offsets.append_value(counts_.picks[index]));
-  LAYERSCOPE_TRY(stack.picks.append(std::as_bytes(std::span(tokens.picks))));
-  counts_.tokens[index] += static_cast<std::int64_t>(tokens.ids.size());
-  counts_.picks[index] += static_cast<std::int64_t>(tokens.picks.size());
-  return {};
+  return stack.picks.append(std::as_bytes(std::span(tokens.picks)));
 }
 
 Status ShardDraft::add(const PlannedRow& row) {
   LAYERSCOPE_TRY(rows_.append_value(row.number));
   LAYERSCOPE_TRY(id_offsets_.append_value(counts_.id_bytes));
   LAYERSCOPE_TRY(id_.append(std::as_bytes(std::span(row.id))));
-  counts_.id_bytes += static_cast<std::int64_t>(row.id.size());
-  counts_.has_ids = counts_.has_ids || !row.id.empty();
   const std::vector<StackId> ids = schema_->stacks();
   for (std::size_t index = 0; index < ids.size(); ++index) {
     const auto stack = static_cast<std::size_t>(ids[index]);
     LAYERSCOPE_TRY(add_stack(stacks_[index], stack, row.stacks[stack]));
   }
   for (std::size_t site = 0; site < schema_->sites.size(); ++site) {
-    if (schema_->sites[site].unit == StoredUnit::kProbs) {
-      LAYERSCOPE_TRY(site_offsets_[site].append_value(counts_.elements[site]));
-    }
-    counts_.elements[site] += row.elements[site];
+    if (schema_->sites[site].unit != StoredUnit::kProbs) continue;
+    LAYERSCOPE_TRY(site_offsets_[site].append_value(counts_.elements[site]));
   }
-  ++counts_.rows;
+  add_row(counts_, *schema_, row);
   return {};
 }
 

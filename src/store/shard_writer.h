@@ -33,6 +33,9 @@ struct PlannedRow {
   std::vector<std::int64_t> elements;    ///< that the row contributes to every site of the schema
 };
 
+/// Counts one row more.
+void add_row(ShardCounts& counts, const ShardSchema& schema, const PlannedRow& row);
+
 /// A shard being written: everything that describes its rows is in place, values come in any order from any thread.
 class ShardWriter {
  public:
