@@ -112,12 +112,14 @@ class TapPlan {
   [[nodiscard]] int wants(StackId stack, int block, int step, SiteKind kind) const noexcept;
   /// True if a stack has to run at all (the decoder needs the encoder where it reads it; the engine knows that).
   [[nodiscard]] bool wants_stack(StackId stack) const noexcept;
-  /// Blocks of the stack that have to run; layers + 1 where `final` itself is wanted.
-  [[nodiscard]] int depth(StackId stack) const noexcept { return depth_[static_cast<std::size_t>(stack)]; }
+  /// How far a stack has to run: `blocks` whole blocks or, where `steps` is set, all but the last of them whole and that
+  /// one up to this many steps; `top` if the final norm is needed.
+  struct Depth { int blocks = 0; int steps = 0; bool top = false; };
+  [[nodiscard]] const Depth& depth(StackId stack) const noexcept { return depth_[static_cast<std::size_t>(stack)]; }
   /// Stored sites fed by observed site `index` as they are.
   [[nodiscard]] std::span<const int> feeds(int index) const noexcept { return feeds_[static_cast<std::size_t>(index)]; }
   /// Weight of observed site `index` in stored site `mix` of its stack, and that stored site.
-  struct MixUse { int stored = -1; float weight = 0; bool first = false; bool last = false; };
+  struct MixUse { int stored = -1; float weight = 0; bool first = false; bool last = false; };  ///< stored -1: not mixed
   [[nodiscard]] const MixUse& mix_use(int index) const noexcept { return mix_[static_cast<std::size_t>(index)]; }
 
  private:
@@ -125,7 +127,7 @@ class TapPlan {
   std::vector<StoredSite> stored_;
   std::vector<std::vector<int>> feeds_;
   std::vector<MixUse> mix_;
-  std::array<int, 2> depth_{};
+  std::array<Depth, 2> depth_{};
   std::array<bool, 2> wants_stack_{};
   std::array<int, 2> layers_{};
   std::array<int, 2> steps_{};           // most steps a block of the stack has

@@ -32,7 +32,7 @@ class Hasher {
 /// The hash of a whole file, read in pieces (never mapped, never whole in memory).
 [[nodiscard]] Result<std::string> hash_file(const std::string& path, ErrorCode code);
 
-/// XXH3-64 with seed 0 of these bytes.
-[[nodiscard]] std::uint64_t hash64(std::span<const std::byte> bytes) noexcept;
+/// XXH3-64 of these bytes.
+[[nodiscard]] std::uint64_t hash64(std::span<const std::byte> bytes, std::uint64_t seed = 0) noexcept;
 
 }  // namespace layerscope

@@ -4,6 +4,7 @@
 // at every level, and errors that name the file and where in it.
 #pragma once
 
+#include <cstddef>
 #include <cstdint>
 #include <string>
 #include <string_view>

@@ -1,0 +1,79 @@
+// T5, versions 1.0 and 1.1 (Raffel et al. 2020): pre-norm encoder and decoder, learned distance biases, unscaled scores.
+// transformers, src/transformers/models/t5/modeling_t5.py.
+#include "family/registry.h"
+
+namespace layerscope {
+namespace {
+
+ModelSpec describe(Config& c) {
+  const bool encoder_only = c.architecture() == "T5EncoderModel";
+  const std::int64_t heads = c.size("num_heads"), head = c.size("d_kv"), layers = c.layers("num_layers");
+  const Norm norm{.kind = NormKind::kRms, .epsilon = c.epsilon("layer_norm_epsilon", 1e-6)};
+  const std::string projection = c.text("feed_forward_proj", "relu");
+  const bool gated = projection.starts_with("gated-");
+  const std::string function = projection == "gated-gelu" ? "gelu_new" : gated ? projection.substr(6) : projection;
+  const Mlp mlp{.hidden = c.size("d_ff"), .activation = c.activation_named("feed_forward_proj", function), .gated = gated};
+  const BucketBias bias{.buckets = c.size("relative_attention_num_buckets", 32), .max_distance = c.size("relative_attention_max_distance", 128)};
+  c.require(bias.buckets >= 4 && bias.max_distance > bias.buckets / 2, "\"relative_attention_num_buckets\" and \"relative_attention_max_distance\" leave no far distances");
+  c.ignore("is_encoder_decoder");
+  c.ignore("is_decoder");
+
+  const auto stack = [&](bool decoder, std::int64_t count) {
+    Attention self{.heads = heads, .kv_heads = heads, .d_qk = head, .d_v = head, .keys = decoder ? KeySource::kSelfCausal : KeySource::kSelf, .score = bias};
+    self.score->bidirectional = !decoder;
+    Block block{{Step{.slot = "attn", .pre = norm, .mixer = self}}};
+    const Attention cross{.heads = heads, .kv_heads = heads, .d_qk = head, .d_v = head, .keys = KeySource::kEncoder};
+    if (decoder) block.steps.push_back({.slot = "cross", .pre = norm, .mixer = cross});
+    block.steps.push_back({.slot = "mlp", .pre = norm, .mixer = mlp});
+    return Stack{.embedding = {.vocabulary_size = c.size("vocab_size")}, .blocks = repeat(count, block), .top = norm};
+  };
+  ModelSpec spec{.width = c.size("d_model"), .encoder = stack(false, layers)};
+  if (encoder_only) return spec;
+  spec.decoder = stack(true, c.has("num_decoder_layers") ? c.layers("num_decoder_layers") : layers);
+  spec.decoder_start = DecoderStart{.start_id = c.index("decoder_start_token_id", c.index("pad_token_id", 0))};
+  return spec;
+}
+
+constexpr std::string_view kTypes[] = {"t5"};
+constexpr std::string_view kPrefixes[] = {""};
+constexpr Bind kBinds[] = {
+    {.slot = "enc.embed.token", .source = "shared", .shared = true},
+    {.slot = "enc.score", .source = "encoder.block.0.layer.0.SelfAttention.relative_attention_bias"},
+    {"enc.block.{i}.attn.pre", "encoder.block.{i}.layer.0.layer_norm"},
+    {"enc.block.{i}.attn.q", "encoder.block.{i}.layer.0.SelfAttention.q"},
+    {"enc.block.{i}.attn.k", "encoder.block.{i}.layer.0.SelfAttention.k"},
+    {"enc.block.{i}.attn.v", "encoder.block.{i}.layer.0.SelfAttention.v"},
+    {"enc.block.{i}.attn.out", "encoder.block.{i}.layer.0.SelfAttention.o"},
+    {"enc.block.{i}.mlp.pre", "encoder.block.{i}.layer.1.layer_norm"},
+    {"enc.block.{i}.mlp.gate", "encoder.block.{i}.layer.1.DenseReluDense.wi_0"},
+    {"enc.block.{i}.mlp.up", "encoder.block.{i}.layer.1.DenseReluDense.wi"},
+    {"enc.block.{i}.mlp.up", "encoder.block.{i}.layer.1.DenseReluDense.wi_1"},
+    {"enc.block.{i}.mlp.down", "encoder.block.{i}.layer.1.DenseReluDense.wo"},
+    {"enc.top", "encoder.final_layer_norm"},
+    {.slot = "dec.embed.token", .source = "shared", .shared = true},
+    {.slot = "dec.score", .source = "decoder.block.0.layer.0.SelfAttention.relative_attention_bias"},
+    {"dec.block.{i}.attn.pre", "decoder.block.{i}.layer.0.layer_norm"},
+    {"dec.block.{i}.attn.q", "decoder.block.{i}.layer.0.SelfAttention.q"},
+    {"dec.block.{i}.attn.k", "decoder.block.{i}.layer.0.SelfAttention.k"},
+    {"dec.block.{i}.attn.v", "decoder.block.{i}.layer.0.SelfAttention.v"},
+    {"dec.block.{i}.attn.out", "decoder.block.{i}.layer.0.SelfAttention.o"},
+    {"dec.block.{i}.cross.pre", "decoder.block.{i}.layer.1.layer_norm"},
+    {"dec.block.{i}.cross.q", "decoder.block.{i}.layer.1.EncDecAttention.q"},
+    {"dec.block.{i}.cross.k", "decoder.block.{i}.layer.1.EncDecAttention.k"},
+    {"dec.block.{i}.cross.v", "decoder.block.{i}.layer.1.EncDecAttention.v"},
+    {"dec.block.{i}.cross.out", "decoder.block.{i}.layer.1.EncDecAttention.o"},
+    {"dec.block.{i}.mlp.pre", "decoder.block.{i}.layer.2.layer_norm"},
+    {"dec.block.{i}.mlp.gate", "decoder.block.{i}.layer.2.DenseReluDense.wi_0"},
+    {"dec.block.{i}.mlp.up", "decoder.block.{i}.layer.2.DenseReluDense.wi"},
+    {"dec.block.{i}.mlp.up", "decoder.block.{i}.layer.2.DenseReluDense.wi_1"},
+    {"dec.block.{i}.mlp.down", "decoder.block.{i}.layer.2.DenseReluDense.wo"},
+    {"dec.top", "decoder.final_layer_norm"},
+};
+constexpr std::string_view kIgnored[] = {"lm_head.weight", "decoder.block.*.layer.1.EncDecAttention.relative_attention_bias.weight"};
+constexpr std::string_view kCopies[] = {"encoder.embed_tokens.weight=shared.weight", "decoder.embed_tokens.weight=shared.weight"};
+
+}  // namespace
+
+const Family kT5{.model_types = kTypes, .describe = describe, .binds = kBinds, .prefixes = kPrefixes, .ignored = kIgnored, .copies = kCopies};
+
+}  // namespace layerscope

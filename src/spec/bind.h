@@ -1,0 +1,58 @@
+// How a checkpoint's tensors fill a model's slots.
+#pragma once
+
+#include <span>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "layerscope/tensor.h"
+#include "spec/config.h"
+#include "spec/spec.h"
+
+namespace layerscope {
+
+enum class SlotKind : std::uint8_t {
+  kMatrix,  ///< [outputs, inputs] of a product
+  kVector,  ///< a bias or a norm's parameter
+  kTable,   ///< rows that are looked up
+};
+
+/// A place of the model that a tensor has to fill.
+struct Slot {
+  std::string name;  ///< "block.3.attn.q.weight", with "enc." or "dec." where the model has both stacks
+  SlotKind kind = SlotKind::kMatrix;
+  Shape shape;       ///< as the mathematics sees it
+};
+
+/// Every slot of a model, in the order of computation. Which slots there are follows from the spec alone.
+[[nodiscard]] std::vector<Slot> slots_of(const ModelSpec& spec);
+
+/// The part of a stored tensor that a slot takes.
+struct Cut {
+  int part = 0, parts = 1;   ///< the part-th of `parts` equal pieces along the outputs
+  bool transposed = false;   ///< matrices are stored [inputs, outputs]
+  [[nodiscard]] std::string text() const;
+};
+
+/// One row of a family's name table. `slot` and `source` name modules: ".weight" and ".bias" follow as the spec demands, and
+/// old spellings of norms (".gamma", ".beta") are taken too. "{i}" stands for the block's number in both. Several rows of
+/// one slot are alternatives, the first that the checkpoint has wins.
+struct Bind {
+  std::string_view slot;
+  std::string_view source;
+  Cut cut = {};
+  bool shared = false;  ///< the source may fill other slots as well
+};
+
+/// A model family: how a config becomes a spec and how tensors are called. Pure data.
+struct Family {
+  std::span<const std::string_view> model_types;
+  ModelSpec (*describe)(Config& config) = nullptr;
+  std::span<const Bind> binds;
+  std::span<const std::string_view> prefixes;  ///< of all sources, one of them in use: "", "bert."
+  std::span<const std::string_view> ignored;   ///< globs of tensors that hidden states do not need: heads, buffers
+  std::span<const std::string_view> copies;    ///< "A=B": tensor A, where stored, must repeat tensor B byte for byte
+};
+
+}  // namespace layerscope

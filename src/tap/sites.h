@@ -1,0 +1,15 @@
+// The observable points of a model, from its spec.
+#pragma once
+
+#include "layerscope/tap.h"
+#include "spec/spec.h"
+
+namespace layerscope {
+
+/// Every site of the model in the order of computation.
+[[nodiscard]] SiteTable enumerate_sites(const ModelSpec& spec);
+
+/// True if `name` matches the glob: `*` stays within one dotted part, `**` crosses dots.
+[[nodiscard]] bool glob_matches(std::string_view pattern, std::string_view name) noexcept;
+
+}  // namespace layerscope
