@@ -3,9 +3,10 @@
 #include <algorithm>
 #include <array>
 #include <cstdint>
-#include <utility>
 
 #include <fmt/format.h>
+
+#include "base/utf8.h"
 
 namespace layerscope::cli {
 namespace {
@@ -63,21 +64,11 @@ bool within(const std::array<Range, N>& ranges, char32_t code_point) noexcept {
 
 struct Decoded { char32_t code_point; std::size_t bytes; bool valid; };
 
-/// The first code point of a text that is not empty; an invalid byte comes back alone.
+/// The first code point of a text that is not empty; an invalid byte comes back alone, as U+FFFD.
 Decoded decode(std::string_view text) noexcept {
-  const auto byte = [&](std::size_t k) { return static_cast<unsigned char>(text[k]); };
-  const unsigned char lead = byte(0);
-  if (lead < 0x80) return {lead, 1, true};
-  const std::size_t length = lead >= 0xF0 && lead < 0xF5 ? 4 : lead >= 0xE0 && lead < 0xF0 ? 3 : lead >= 0xC2 && lead < 0xE0 ? 2 : 0;
-  if (length == 0 || text.size() < length) return {0xFFFD, 1, false};
-  char32_t point = lead & (0x7FU >> length);
-  for (std::size_t k = 1; k < length; ++k) {
-    if ((byte(k) & 0xC0U) != 0x80) return {0xFFFD, 1, false};
-    point = point << 6 | (byte(k) & 0x3FU);
-  }
-  constexpr std::array<char32_t, 5> kLeast{0, 0, 0x80, 0x800, 0x10000};
-  if (point < kLeast[length] || point > 0x10FFFF || (point >= 0xD800 && point <= 0xDFFF)) return {0xFFFD, 1, false};
-  return {point, length, true};
+  std::size_t bytes = 0;
+  const char32_t point = next_code_point(text, bytes);
+  return point == kInvalidCodePoint ? Decoded{0xFFFD, bytes, false} : Decoded{point, bytes, true};
 }
 
 /// Characters that move the cursor, or text written after them.
