@@ -50,7 +50,6 @@ std::string mixer_text(const Mlp& mlp) {
 std::string program(const Step& step) {
   std::string branch = step.slot + "(" + (step.pre ? norm_text(*step.pre) + "(x)" : "x") + ")";
   if (step.post) branch = norm_text(*step.post) + "(" + branch + ")";
-  if (step.scale != 1) branch = number(step.scale) + " * " + branch;
   const std::string sum = "x + " + branch;
   return "x = " + (step.after ? norm_text(*step.after) + "(" + sum + ")" : sum);
 }

@@ -1,6 +1,6 @@
 // What a transformer is, as data. A family fills these types in from config.json; one forward pass runs any of them.
 //
-// A block is a list of residual steps, each x = after(x + scale * post(mixer(pre(x)))). Where a norm stands is which of
+// A block is a list of residual steps, each x = after(x + post(mixer(pre(x)))). Where a norm stands is which of
 // the three optionals is set: pre-norm, post-norm and sandwich models differ in nothing else.
 #pragma once
 
@@ -75,7 +75,6 @@ struct Step {
   Mixer mixer;
   std::optional<Norm> post;
   std::optional<Norm> after;
-  float scale = 1;
 };
 
 struct Block {

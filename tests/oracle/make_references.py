@@ -124,8 +124,9 @@ def check_folder(tiny, folder):
             beyond, largest = differences(run(model, make_rows(tiny, model.config)), reference)
         assert not beyond, f"{tiny.name}: {beyond[:3]}"
         return f"{largest:.2g} with rotary settings respelled (as stored: {first})"
-    if beyond and all(name.endswith(".logits") for name, _ in beyond):
-        return f"parts in the logits alone: {beyond}"
+    if GENERATION == 4 and getattr(model.config, "scale_decoder_outputs", True) is False:
+        assert beyond and all(name.endswith(".logits") for name, _ in beyond), f"{tiny.name}: {beyond[:3]}"
+        return "logits part: generation 4 ties and scales a head that generation 5 stored apart"
     assert not beyond, f"{tiny.name}: {beyond[:3]}"
     return f"{largest:.2g}"
 

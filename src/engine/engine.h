@@ -1,0 +1,58 @@
+// The forward pass: one for every family.
+#pragma once
+
+#include <memory>
+#include <mutex>
+#include <optional>
+#include <span>
+#include <vector>
+
+#include "backend/backend.h"
+#include "engine/kv_cache.h"
+#include "engine/weights.h"
+#include "engine/workspace.h"
+#include "layerscope/error.h"
+#include "spec/spec.h"
+#include "tap/frame.h"
+
+namespace layerscope {
+
+/// A forward pass need not begin at the tokens.
+struct StartPoint {
+  StackId stack = StackId::kEncoder;
+  int block = 0, step = 0;  ///< the first step that runs
+  RowsView stream;          ///< [tokens, width] what it reads, in the stream's type
+};
+
+struct RunOptions {
+  std::optional<StartPoint> start;
+  /// One cache a sequence: the decoder's tokens are new ones behind those of the cache, and join it. For a model with two
+  /// stacks the encoder's tokens come with the first call and are left out of later ones.
+  std::span<KvCache* const> caches;
+};
+
+/// Weights and backend behind a spec, ready to run batches from any number of threads.
+class Engine {
+ public:
+  Engine(ModelSpec spec, ModelWeights weights, std::unique_ptr<Backend> backend);
+
+  /// Runs a batch (checked by the caller: ids within the vocabulary, positions within the table) as far as the plan needs and
+  /// shows every wanted site. Errors: kRuntime naming site, row and token where the stream first holds a NaN or infinity; the
+  /// observer's own.
+  [[nodiscard]] Status run(const Batch& batch, const TapPlan& plan, Observer& observer, const RunOptions& options = {}) const;
+
+  [[nodiscard]] const ModelSpec& spec() const noexcept { return spec_; }
+  [[nodiscard]] const Backend& backend() const noexcept { return *backend_; }
+  [[nodiscard]] std::size_t packed_bytes() const noexcept { return weights_.packed_bytes; }
+
+ private:
+  [[nodiscard]] std::unique_ptr<Workspace> take_workspace() const;
+
+  ModelSpec spec_;
+  ModelWeights weights_;
+  std::unique_ptr<Backend> backend_;
+  mutable std::mutex mutex_;
+  mutable std::vector<std::unique_ptr<Workspace>> idle_;
+};
+
+}  // namespace layerscope

@@ -1,0 +1,175 @@
+#include "engine/pass.h"
+
+#include <algorithm>
+#include <cmath>
+
+#include "base/try.h"
+
+namespace layerscope {
+
+StackPass::StackPass(const Backend& backend, const ModelSpec& spec, const Stack& stack, const StackWeights& weights, StackId id, const Batch& batch,
+                     const TapPlan& plan, Observer& observer, const RunOptions& options, Workspace& workspace)
+    : backend_(backend),
+      spec_(spec),
+      stack_(stack),
+      weights_(weights),
+      id_(id),
+      batch_(batch),
+      input_(batch.inputs[static_cast<std::size_t>(id)]),
+      plan_(plan),
+      observer_(observer),
+      options_(options),
+      workspace_(workspace),
+      stream_type_(backend.info().stream),
+      operand_type_(backend.info().operand),
+      tokens_(input_.offsets.back()) {
+  positions_.reserve(static_cast<std::size_t>(tokens_));
+  for (std::size_t s = 0; s + 1 < input_.offsets.size(); ++s) {
+    const std::int64_t before = past(s), length = input_.offsets[s + 1] - input_.offsets[s];
+    for (std::int64_t i = 0; i < length; ++i) positions_.push_back(static_cast<std::int32_t>(before + i));
+    longest_ = std::max(longest_, before + length);
+  }
+  x_ = workspace_.stream.rows(stream_type_, tokens_, spec_.width);
+}
+
+std::int64_t StackPass::past(std::size_t sequence) const noexcept {
+  return id_ == StackId::kDecoder && !options_.caches.empty() ? options_.caches[sequence]->tokens() : 0;
+}
+
+Status StackPass::run(const TapPlan::Depth& depth, const MutableRows* memory) {
+  int block = 0, first_step = 0;
+  if (options_.start && options_.start->stack == id_) {
+    block = options_.start->block;
+    first_step = options_.start->step;
+    backend_.convert(options_.start->stream, x_);
+  } else {
+    LAYERSCOPE_TRY(embed());
+  }
+  for (; block < depth.blocks; ++block, first_step = 0) {
+    const auto at = static_cast<std::size_t>(block);
+    const std::vector<Step>& steps = stack_.blocks[at].steps;
+    const bool partial = block + 1 == depth.blocks && depth.steps > 0;
+    const int last = partial ? depth.steps : static_cast<int>(steps.size());
+    for (int s = first_step; s < last; ++s) {
+      const auto index = static_cast<std::size_t>(s);
+      LAYERSCOPE_TRY(step({.block = block, .step = s, .spec = &steps[index], .weights = &weights_.blocks[at][index]}, memory));
+    }
+  }
+  return depth.top ? top() : Status();
+}
+
+Status StackPass::embed() {
+  const Embedding& embedding = stack_.embedding;
+  backend_.gather(weights_.token, input_.ids, 1, false, x_);
+  if (embedding.types > 0) {
+    std::vector<std::int32_t> types(input_.type_ids.begin(), input_.type_ids.end());
+    types.resize(static_cast<std::size_t>(tokens_), 0);
+    backend_.gather(weights_.type, types, 1, true, x_);
+  }
+  if (embedding.positions) {
+    std::vector<std::int32_t> rows = positions_;
+    for (std::int32_t& row : rows) row += static_cast<std::int32_t>(embedding.positions->offset);
+    backend_.gather(weights_.position, rows, 1, true, x_);
+  }
+  if (weights_.embed_norm) backend_.norm(weights_.embed_norm->view, x_.view(), x_);
+  LAYERSCOPE_TRY(check(x_.view(), 0, "embed"));
+  return show(plan_.wants(id_, -1, -1, SiteKind::kEmbed), 0, x_.view());
+}
+
+Status StackPass::step(const Place& place, const MutableRows* memory) {
+  if (const auto* mixer = std::get_if<Attention>(&place.spec->mixer)) return attention(place, *mixer, memory);
+  return mlp(place, std::get<Mlp>(place.spec->mixer));
+}
+
+Status StackPass::mlp(const Place& place, const Mlp& mlp) {
+  const MlpWeights& weights = place.weights->mlp;
+  for (std::int64_t first = 0; first < tokens_; first += kTileRows) {
+    const std::int64_t count = std::min(kTileRows, tokens_ - first);
+    MutableRows in;
+    LAYERSCOPE_TRY(read(place, first, count, in));
+    const MutableRows act = workspace_.tile_act.rows(operand_type_, count, mlp.hidden);
+    if (mlp.gated) {
+      const MutableRows wide = workspace_.tile_wide.rows(stream_type_, count, 2 * mlp.hidden);
+      LAYERSCOPE_TRY(backend_.linear(*weights.in, in.view(), wide, *workspace_.scratch));
+      backend_.gate(mlp.activation, columns(wide, 0, mlp.hidden).view(), columns(wide, mlp.hidden, mlp.hidden).view(), act);
+    } else {
+      LAYERSCOPE_TRY(backend_.linear(*weights.in, in.view(), act, *workspace_.scratch));
+    }
+    LAYERSCOPE_TRY(show(place, SiteKind::kAct, first, act.view()));
+    const MutableRows out = workspace_.tile_out.rows(stream_type_, count, spec_.width);
+    LAYERSCOPE_TRY(backend_.linear(*weights.down, act.view(), out, *workspace_.scratch));
+    LAYERSCOPE_TRY(join(place, first, out));
+  }
+  return {};
+}
+
+Status StackPass::top() {
+  if (weights_.top) backend_.norm(weights_.top->view, x_.view(), x_);
+  LAYERSCOPE_TRY(check(x_.view(), 0, "final"));
+  return show(plan_.wants(id_, -1, -1, SiteKind::kFinal), 0, x_.view());
+}
+
+Status StackPass::read(const Place& place, std::int64_t first, std::int64_t count, MutableRows& in) {
+  const MutableRows x = slice(x_, first, count);
+  if (place.weights->pre) {
+    in = workspace_.tile_in.rows(operand_type_, count, spec_.width);
+    backend_.norm(place.weights->pre->view, x.view(), in);
+  } else if (operand_type_ == stream_type_) {
+    in = x;
+  } else {
+    in = workspace_.tile_in.rows(operand_type_, count, spec_.width);
+    backend_.convert(x.view(), in);
+  }
+  return show(place, SiteKind::kStepIn, first, in.view());
+}
+
+Status StackPass::join(const Place& place, std::int64_t first, const MutableRows& t) {
+  const MutableRows x = slice(x_, first, t.rows);
+  if (place.weights->post) backend_.norm(place.weights->post->view, t.view(), t);
+  LAYERSCOPE_TRY(show(place, SiteKind::kStepOut, first, t.view()));
+  const NormView* after = place.weights->after ? &place.weights->after->view : nullptr;
+  if (after != nullptr && plan_.wants(id_, place.block, place.step, SiteKind::kStepPresum) >= 0) {
+    backend_.add(x, t.view(), 1, nullptr);
+    LAYERSCOPE_TRY(show(place, SiteKind::kStepPresum, first, x.view()));
+    backend_.norm(*after, x.view(), x);
+  } else {
+    backend_.add(x, t.view(), 1, after);
+  }
+  LAYERSCOPE_TRY(check(x.view(), first, site_name(place, "sum")));
+  LAYERSCOPE_TRY(show(place, SiteKind::kStepSum, first, x.view()));
+  const bool last = static_cast<std::size_t>(place.step) + 1 == stack_.blocks[static_cast<std::size_t>(place.block)].steps.size();
+  return last ? show(plan_.wants(id_, place.block, -1, SiteKind::kBlockOut), first, x.view()) : Status();
+}
+
+Status StackPass::show(const Place& place, SiteKind kind, std::int64_t first, const RowsView& rows) {
+  return show(plan_.wants(id_, place.block, place.step, kind), first, rows);
+}
+
+Status StackPass::show(int observed, std::int64_t first, const RowsView& rows) {
+  if (observed < 0) return {};
+  if (rows.dtype == stream_type_) return observer_.observe({.observed = observed, .first = first, .rows = rows});
+  for (std::int64_t at = 0; at < rows.rows; at += kTileRows) {
+    const RowsView part = slice(rows, at, std::min(kTileRows, rows.rows - at));
+    const MutableRows shown = workspace_.shown.rows(stream_type_, part.rows, part.width);
+    backend_.convert(part, shown);
+    LAYERSCOPE_TRY(observer_.observe({.observed = observed, .first = first + at, .rows = shown.view()}));
+  }
+  return {};
+}
+
+std::string StackPass::site_name(const Place& place, std::string_view point) const {
+  return "block." + std::to_string(place.block) + "." + place.spec->slot + "." + std::string(point);
+}
+
+Status StackPass::check(const RowsView& rows, std::int64_t first, const std::string& site) const {
+  if (backend_.all_finite(rows)) return {};
+  std::int64_t token = 0;
+  while (token + 1 < rows.rows && backend_.all_finite(slice(rows, token, 1))) ++token;
+  token += first;
+  const auto sequence = static_cast<std::size_t>(std::upper_bound(input_.offsets.begin(), input_.offsets.end(), token) - input_.offsets.begin()) - 1;
+  const std::string prefix = !spec_.two_stacks() ? "" : id_ == StackId::kEncoder ? "enc." : "dec.";
+  return Error{ErrorCode::kRuntime, "site \"" + prefix + site + "\" holds NaN or infinity, first at token " +
+                                        std::to_string(token - input_.offsets[sequence]) + " of row " + std::to_string(batch_.rows[sequence])};
+}
+
+}  // namespace layerscope

@@ -1,0 +1,63 @@
+#include "engine/positions.h"
+
+#include <algorithm>
+#include <cmath>
+
+namespace layerscope {
+
+Rotation::Rotation(const FixedFrequencies& frequencies, std::int64_t positions) {
+  const std::size_t pairs = frequencies.inverse.size();
+  cosine.resize(static_cast<std::size_t>(positions) * pairs);
+  sine.resize(cosine.size());
+  for (std::size_t p = 0; p < static_cast<std::size_t>(positions); ++p) {
+    for (std::size_t j = 0; j < pairs; ++j) {
+      const float angle = static_cast<float>(p) * frequencies.inverse[j];  // float32, as transformers has it
+      cosine[p * pairs + j] = static_cast<float>(std::cos(static_cast<double>(angle))) * frequencies.magnitude;
+      sine[p * pairs + j] = static_cast<float>(std::sin(static_cast<double>(angle))) * frequencies.magnitude;
+    }
+  }
+}
+
+const Rotation& RotationCache::get(const FixedFrequencies& frequencies, std::int64_t positions) {
+  constexpr std::size_t kMostEntries = 16;  // length-dependent frequencies make a new one for every length
+  for (auto& entry : entries_) {
+    if (entry->frequencies.inverse != frequencies.inverse || entry->frequencies.magnitude != frequencies.magnitude) continue;
+    if (entry->positions < positions) {
+      entry->positions = std::max(positions, 2 * entry->positions);
+      entry->rotation = Rotation(frequencies, entry->positions);
+    }
+    return entry->rotation;
+  }
+  if (entries_.size() == kMostEntries) entries_.erase(entries_.begin());
+  entries_.push_back(std::make_unique<Entry>(Entry{frequencies, positions, Rotation(frequencies, positions)}));
+  return entries_.back()->rotation;
+}
+
+std::int64_t distance_bucket(const BucketBias& bias, std::int64_t distance) {
+  std::int64_t buckets = bias.buckets, base = 0, away = 0;
+  if (bias.bidirectional) {
+    buckets /= 2;
+    base = distance > 0 ? buckets : 0;
+    away = std::abs(distance);
+  } else {
+    away = std::max<std::int64_t>(-distance, 0);
+  }
+  const std::int64_t exact = buckets / 2;
+  if (away < exact) return base + away;
+  const float share = std::log(static_cast<float>(away) / static_cast<float>(exact)) /
+                      static_cast<float>(std::log(static_cast<double>(bias.max_distance) / static_cast<double>(exact)));
+  const std::int64_t far = exact + static_cast<std::int64_t>(share * static_cast<float>(buckets - exact));
+  return base + std::min(far, buckets - 1);
+}
+
+DistanceTable::DistanceTable(const BucketBias& bias, std::span<const float> table, std::int64_t heads, std::int64_t reach) : span(reach) {
+  values.resize(static_cast<std::size_t>(heads * (2 * reach + 1)));
+  for (std::int64_t distance = -reach; distance <= reach; ++distance) {
+    const std::int64_t bucket = distance_bucket(bias, distance);
+    for (std::int64_t head = 0; head < heads; ++head) {
+      values[static_cast<std::size_t>(head * (2 * reach + 1) + distance + reach)] = table[static_cast<std::size_t>(bucket * heads + head)];
+    }
+  }
+}
+
+}  // namespace layerscope
