@@ -3,6 +3,8 @@ find_package(fmt REQUIRED)
 find_package(CLI11 REQUIRED)
 find_package(simdjson REQUIRED)
 
+# oneDNN runs on OpenMP; workers set their own thread count to one.
+find_package(OpenMP REQUIRED COMPONENTS CXX)
 find_package(dnnl REQUIRED)
 
 find_package(PkgConfig REQUIRED)

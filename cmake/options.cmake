@@ -1,5 +1,6 @@
 option(LAYERSCOPE_TESTS "Build the test suite" ON)
 option(LAYERSCOPE_BENCH "Build the benchmarks" OFF)
+option(LAYERSCOPE_FUZZ "Build the fuzz targets (clang only), with sanitizers and coverage counters" OFF)
 set(LAYERSCOPE_SANITIZE "" CACHE STRING "Sanitizers to build with, as for -fsanitize= (address,undefined or thread)")
 
 set(CMAKE_CXX_STANDARD 20)
@@ -29,4 +30,12 @@ if(LAYERSCOPE_SANITIZE)
   if(CMAKE_CXX_COMPILER_ID STREQUAL "GNU")
     add_compile_options(-Wno-maybe-uninitialized)  # false alarms in std::variant once code is instrumented
   endif()
+endif()
+if(LAYERSCOPE_FUZZ)
+  if(NOT CMAKE_CXX_COMPILER_ID STREQUAL "Clang")
+    message(FATAL_ERROR "LAYERSCOPE_FUZZ needs clang: configure with -DCMAKE_CXX_COMPILER=clang++-14")
+  endif()
+  add_compile_options(-fsanitize=fuzzer-no-link,address,undefined -fno-omit-frame-pointer -fno-sanitize-recover=all
+                      -fprofile-instr-generate -fcoverage-mapping)
+  add_link_options(-fsanitize=address,undefined -fprofile-instr-generate)
 endif()

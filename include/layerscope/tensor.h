@@ -17,10 +17,19 @@ enum class DType : std::uint8_t { kF64, kF32, kF16, kBF16, kI64, kI32, kI16, kI8
 /// Bytes of one element.
 [[nodiscard]] constexpr std::size_t dtype_size(DType dtype) noexcept {
   switch (dtype) {
-    case DType::kF64: case DType::kI64: case DType::kU64: return 8;
-    case DType::kF32: case DType::kI32: case DType::kU32: return 4;
-    case DType::kF16: case DType::kBF16: case DType::kI16: case DType::kU16: return 2;
-    case DType::kI8: case DType::kU8: case DType::kBool: return 1;
+    case DType::kF64:
+    case DType::kI64:
+    case DType::kU64: return 8;
+    case DType::kF32:
+    case DType::kI32:
+    case DType::kU32: return 4;
+    case DType::kF16:
+    case DType::kBF16:
+    case DType::kI16:
+    case DType::kU16: return 2;
+    case DType::kI8:
+    case DType::kU8:
+    case DType::kBool: return 1;
   }
   return 0;
 }
@@ -37,7 +46,9 @@ inline constexpr std::size_t kMaxRank = 8;
 class Shape {
  public:
   Shape() = default;
-  Shape(std::initializer_list<std::int64_t> dims) { for (const std::int64_t dim : dims) push_back(dim); }
+  Shape(std::initializer_list<std::int64_t> dims) {
+    for (const std::int64_t dim : dims) push_back(dim);
+  }
 
   [[nodiscard]] std::size_t rank() const noexcept { return rank_; }
   [[nodiscard]] std::int64_t operator[](std::size_t axis) const noexcept { return dims_[axis]; }
@@ -64,7 +75,9 @@ struct TensorView {
   DType dtype = DType::kF32;
   Shape shape;
   const std::byte* data = nullptr;  ///< aligned to the element's size for data of ours; a checkpoint's may not be
-  [[nodiscard]] std::size_t bytes() const noexcept { return static_cast<std::size_t>(shape.elements()) * dtype_size(dtype); }
+  [[nodiscard]] std::size_t bytes() const noexcept {
+    return static_cast<std::size_t>(shape.elements()) * dtype_size(dtype);
+  }
 };
 
 /// Rows of a matrix that somebody else owns; rows may lie further apart than they are wide.
@@ -75,7 +88,9 @@ struct RowsView {
   std::int64_t width = 0;   ///< elements in a row
   std::int64_t stride = 0;  ///< elements from one row to the next, >= width
   template <class T>
-  [[nodiscard]] const T* row(std::int64_t index) const noexcept { return reinterpret_cast<const T*>(data) + index * stride; }
+  [[nodiscard]] const T* row(std::int64_t index) const noexcept {
+    return reinterpret_cast<const T*>(data) + index * stride;
+  }
 };
 
 }  // namespace layerscope

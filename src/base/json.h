@@ -55,7 +55,8 @@ struct JsonLimits {
 
 /// Parses one document. `code` is the kind of error to return; messages start with `name`.
 /// Refused: invalid UTF-8, trailing content, duplicate keys, limits exceeded, and NaN or Infinity (which are not JSON).
-[[nodiscard]] Result<Json> parse_json(std::string_view text, std::string_view name, ErrorCode code, JsonLimits limits = {});
+[[nodiscard]] Result<Json> parse_json(std::string_view text, std::string_view name, ErrorCode code,
+                                      JsonLimits limits = {});
 
 /// Reads and parses a regular file; missing, unreadable, too large or not a regular file are errors with its name.
 [[nodiscard]] Result<Json> read_json_file(const std::string& path, ErrorCode code, JsonLimits limits = {});

@@ -19,8 +19,8 @@ class MappedFile {
   MappedFile(const MappedFile&) = delete;
   MappedFile& operator=(const MappedFile&) = delete;
 
-  /// Maps a regular file (never a FIFO, device or folder: opened without blocking, checked by fstat). An empty file gives
-  /// an empty span. Errors carry `code` and the path.
+  /// Maps a regular file (never a FIFO, device or folder: opened without blocking, checked by fstat). An empty file
+  /// gives an empty span. Errors carry `code` and the path.
   [[nodiscard]] static Result<MappedFile> open(const std::string& path, ErrorCode code);
 
   [[nodiscard]] std::span<const std::byte> bytes() const noexcept { return {data_, size_}; }

@@ -6,11 +6,11 @@
 #define LAYERSCOPE_CONCAT_INNER(a, b) a##b
 #define LAYERSCOPE_CONCAT(a, b) LAYERSCOPE_CONCAT_INNER(a, b)
 
-#define LAYERSCOPE_TRY(expression)                                                                      \
-  do {                                                                                                  \
-    if (auto layerscope_status = (expression); !layerscope_status) {                                    \
-      return ::layerscope::Error(std::move(layerscope_status).error());                                 \
-    }                                                                                                   \
+#define LAYERSCOPE_TRY(expression)                                      \
+  do {                                                                  \
+    if (auto layerscope_status = (expression); !layerscope_status) {    \
+      return ::layerscope::Error(std::move(layerscope_status).error()); \
+    }                                                                   \
   } while (false)
 
 #define LAYERSCOPE_ASSIGN_IMPL(result, target, expression)            \

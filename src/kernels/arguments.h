@@ -1,0 +1,82 @@
+// What the kernels are given: borrowed views and the parameters of the operations.
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <limits>
+
+#include "base/functions.h"
+#include "layerscope/tensor.h"
+
+namespace layerscope {
+
+/// Rows that an operation writes.
+struct MutableRows {
+  DType dtype = DType::kF32;
+  std::byte* data = nullptr;
+  std::int64_t rows = 0;
+  std::int64_t width = 0;
+  std::int64_t stride = 0;  ///< elements from one row to the next
+  [[nodiscard]] RowsView view() const noexcept { return {dtype, data, rows, width, stride}; }
+  template <class T>
+  [[nodiscard]] T* row(std::int64_t index) const noexcept { return reinterpret_cast<T*>(data) + index * stride; }
+};
+
+/// A matrix in a checkpoint, as the mathematics sees it ([outputs, inputs]), whatever way it is stored.
+struct MatrixView {
+  DType dtype = DType::kF32;         ///< kF32, kF16 or kBF16; data may be unaligned
+  const std::byte* data = nullptr;
+  std::int64_t outputs = 0;
+  std::int64_t inputs = 0;
+  std::int64_t output_stride = 0;    ///< elements from one output's row to the next
+  std::int64_t input_stride = 0;     ///< 1 unless stored transposed
+};
+
+/// A norm's parameters, in float32; `weight` already holds weight + offset where a model's formula says so.
+struct NormView {
+  NormKind kind = NormKind::kLayer;
+  float epsilon = 0;
+  const float* weight = nullptr;  ///< [width], or null for 1
+  const float* bias = nullptr;    ///< [width], or null for 0
+};
+
+/// Which keys a query at position p sees: those at p - left ... p + right.
+struct Reach {
+  static constexpr std::int64_t kUnlimited = std::numeric_limits<std::int64_t>::max() / 4;
+  std::int64_t left = kUnlimited;
+  std::int64_t right = kUnlimited;  ///< 0 = causal
+};
+
+/// Scores plus a term that depends only on head and distance: scores[h, i, j] += table[h * stride + zero + (j - p_i)].
+struct DistanceBias {
+  const float* table = nullptr;
+  std::int64_t stride = 0;
+  std::int64_t zero = 0;
+};
+
+/// softmax(scale * q k^T + bias) v for one sequence. Heads lie side by side in a row; query head h reads key head
+/// h / (heads / kv_heads). q, k, v are in the stream's type; a bf16 backend rounds them where they enter a product.
+/// A query that sees no key gets zeros.
+struct AttentionArguments {
+  RowsView q;              ///< [queries, heads * d_qk]
+  RowsView k;              ///< [keys, kv_heads * d_qk]
+  RowsView v;              ///< [keys, kv_heads * d_v]
+  std::int64_t heads = 0, kv_heads = 0, d_qk = 0, d_v = 0;
+  float scale = 1;
+  Reach reach;
+  std::int64_t first_position = 0;  ///< position of query 0, counted as keys are counted from 0
+  const DistanceBias* bias = nullptr;
+};
+
+/// The keys that one query sees: [begin, end), empty when begin >= end.
+struct KeyRange {
+  std::int64_t begin = 0;
+  std::int64_t end = 0;
+};
+[[nodiscard]] inline KeyRange visible_keys(const Reach& reach, std::int64_t position, std::int64_t keys) noexcept {
+  const std::int64_t begin = position - reach.left;
+  const std::int64_t end = position + reach.right + 1;
+  return {begin > 0 ? begin : 0, end < keys ? end : keys};
+}
+
+}  // namespace layerscope

@@ -1,0 +1,7 @@
+#if defined(__x86_64__)
+#define HWY_COMPILE_ONLY_STATIC
+#define HWY_BASELINE_TARGETS (HWY_AVX3 | HWY_AVX2 | HWY_SSE4)
+#define LAYERSCOPE_ISA avx512_bf16
+#define LAYERSCOPE_NATIVE_BF16 1
+#include "kernels/table-inl.h"
+#endif
