@@ -1,6 +1,7 @@
 // What commands show of an opened model beyond its public face.
 #pragma once
 
+#include <array>
 #include <cstdint>
 #include <string>
 #include <vector>
@@ -9,7 +10,7 @@
 
 namespace layerscope::cli {
 
-/// The vocabulary entry of an id, made visible; "?" for an id without one, or in a folder without a tokenizer.
+/// The vocabulary entry of an id, made visible; "#ID" for an id without one, or in a folder without a tokenizer.
 [[nodiscard]] std::string token_label(const Model& model, std::int32_t id);
 
 /// Appends the vocabulary entries of ids as a JSON array; null for an id without one.
@@ -32,7 +33,7 @@ void append_numbers_json(std::string& out, const Numbers& numbers) {
 /// How many tokens each stack of the row has, by StackId.
 [[nodiscard]] std::array<std::int64_t, 2> token_counts(const Model& model, const ModelRow& row);
 
-/// "my-model · bert · 22.7M parameters".
+/// "my-model · bert, 6 blocks of 384".
 [[nodiscard]] std::string model_title(const Model& model);
 
 }  // namespace layerscope::cli
