@@ -27,7 +27,7 @@ sanitize:  ## the unit tests under address, undefined-behaviour and thread sanit
 
 fuzz:  ## the fuzz targets, SECONDS_PER_TARGET seconds each (default 600)
 	@tools/setup.sh fuzz
-	@tests/fuzz/run.sh $(SECONDS_PER_TARGET)
+	@tools/fuzz.sh $(SECONDS_PER_TARGET)
 
 lint:  ## clang-tidy, the direction of dependencies, names
 	@tools/setup.sh lint

@@ -1,7 +1,7 @@
-"""Reads a finished run with nothing but numpy and the plain safetensors library: read_back.py RUN CORPUS
+"""Reads a finished run with nothing but numpy and the plain safetensors library: read_back.py RUN [TEXT TEXT...]
 
-Shows the states of the corpus's first two rows padded side by side, as other libraries lay them out, and checks that
-every tensor has as many rows as there are tokens.
+Checks that every tensor has as many rows as there are tokens. With the texts of the run's first rows it also shows their
+states padded side by side, [texts, longest, width] a layer, as other libraries lay them out.
 """
 import json
 import pathlib
@@ -12,7 +12,7 @@ from safetensors import safe_open
 
 
 def main() -> int:
-    run, corpus = pathlib.Path(sys.argv[1]), pathlib.Path(sys.argv[2])
+    run, texts = pathlib.Path(sys.argv[1]), sys.argv[2:]
     manifest = json.loads((run / "manifest.json").read_text(encoding="utf-8"))
     sites = [site["name"] for site in manifest["sites"]]
     rows = tokens = 0
@@ -31,17 +31,18 @@ def main() -> int:
                 if height != int(offsets[-1]):
                     print(f"{path.name}: {site} has {height} rows for {offsets[-1]} tokens")
                     return 1
-            for row in range(min(2 - len(first_rows), len(offsets) - 1)):
+            for row in range(min(len(texts) - len(first_rows), len(offsets) - 1)):
                 part = slice(int(offsets[row]), int(offsets[row + 1]))
                 first_rows.append([shard.get_slice(site)[part] for site in sites])
     if (rows, tokens) != (manifest["rows"], manifest["tokens"]):
         print(f"the shards hold {rows} rows and {tokens} tokens, manifest.json says {manifest['rows']} and {manifest['tokens']}")
         return 1
 
-    texts = corpus.read_text(encoding="utf-8").splitlines()[: len(first_rows)]
+    print(f"{run}: {len(shards)} shards, {rows} rows, {tokens} tokens; each of {len(sites)} sites has one row a token")
+    if not texts:
+        return 0
     longest = max(len(states[0]) for states in first_rows)
-    print(f"{len(shards)} shards, {rows} rows, {tokens} tokens, every site one row a token")
-    print("padded, as a batch of two: " + " | ".join(texts))
+    print("padded, as one batch: " + " | ".join(texts))
     for index, site in enumerate(sites):
         batch = numpy.zeros((len(first_rows), longest, first_rows[0][index].shape[1]), numpy.float32)
         for row, states in enumerate(first_rows):

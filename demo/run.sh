@@ -59,5 +59,7 @@ if ! .venv/bin/python -c 'import numpy, safetensors' 2>/dev/null; then
   .venv/bin/pip --disable-pip-version-check --quiet install numpy safetensors ||
     fail "numpy and safetensors could not be installed into .venv; the run itself is complete in $run"
 fi
-show .venv/bin/python demo/read_back.py "$run" "$corpus"
+show .venv/bin/python demo/read_back.py "$run"
+show layerscope states "$model" "I love cats" "You like dogs" -o build/demo/two
+show .venv/bin/python demo/read_back.py build/demo/two "I love cats" "You like dogs"
 printf '\nThe run stays in %s. Next: %s --help\n' "$run" "$program"

@@ -10,13 +10,14 @@ build=(ca-certificates g++ cmake ninja-build ccache pkg-config libdnnl-dev ocl-i
        libfmt-dev libxxhash-dev)
 python=(python3 python3-venv)
 tests=(libgtest-dev libgmock-dev)
-fuzz=(clang libclang-rt-14-dev)
+# libomp-14-dev: clang's half of the OpenMP that the build asks for.
+fuzz=(clang libclang-rt-14-dev libomp-14-dev llvm-14)
 case "${1:-}" in
   build) packages=("${build[@]}") ;;
   demo)  packages=("${build[@]}" "${python[@]}") ;;
   test)  packages=("${build[@]}" "${python[@]}" "${tests[@]}" "${fuzz[@]}" clang-format-14) ;;
   fuzz)  packages=("${build[@]}" "${fuzz[@]}") ;;
-  lint)  packages=("${build[@]}" "${tests[@]}" python3 clang-format-14 clang-tidy-14) ;;
+  lint)  packages=("${build[@]}" "${tests[@]}" python3 clang-format-14 clang-tidy-14 libomp-14-dev) ;;
   bench) packages=("${build[@]}" libbenchmark-dev) ;;
   format) packages=(clang-format-14) ;;
   *) echo "usage: tools/setup.sh build|test|demo|lint|format|fuzz|bench" >&2; exit 2 ;;

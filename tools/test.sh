@@ -66,9 +66,7 @@ if [ -x build/release/layerscope ]; then
     [ -f "$script" ] && piece "e2e ${script##*/}" bash "$script"
   done
 fi
-if [ -f tests/fuzz/run.sh ]; then
-  JOBS=$jobs piece "fuzz, $fuzz_seconds s a target" bash tests/fuzz/run.sh "$fuzz_seconds"
-fi
+piece "fuzz, $fuzz_seconds s a target" tools/fuzz.sh "$fuzz_seconds"
 
 [ ${#failures[@]} -eq 0 ] || printf 'failed: %s\n' "${failures[@]}"
 if [ "$skipped" -gt 0 ]; then

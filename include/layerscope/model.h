@@ -65,7 +65,7 @@ struct ModelInfo {
   std::size_t packed_bytes = 0;
 };
 
-class ModelState;
+struct ModelState;
 
 /// An opened model. All methods are const and may be called from several threads at once.
 class Model {

@@ -18,8 +18,9 @@ template <class T>
 class ReferenceBackend final : public Backend {
  public:
   ReferenceBackend() {
-    const DType dtype = sizeof(T) == sizeof(double) ? DType::kF64 : DType::kF32;
-    info_ = {"cpu", "reference", "own", "reference-" + std::string(dtype_name(dtype)), dtype, dtype};
+    constexpr bool kDouble = sizeof(T) == sizeof(double);
+    const DType dtype = kDouble ? DType::kF64 : DType::kF32;
+    info_ = {"cpu", "reference", "own", kDouble ? "reference, float64" : "reference, float32", dtype, dtype};
   }
 
   const BackendInfo& info() const noexcept override { return info_; }

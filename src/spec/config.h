@@ -73,7 +73,7 @@ class Config {
   /// After a family has described itself: the first error; or a key that is known to change the mathematics of some model,
   /// is set to something else than "off", and that this family did not ask for.
   [[nodiscard]] Status finish();
-  [[nodiscard]] const std::string& file() const noexcept { return file_; }
+  [[nodiscard]] const Json& json() const noexcept { return json_; }
 
  private:
   const Json* look(std::string_view key);

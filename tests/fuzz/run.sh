@@ -1,6 +1,7 @@
 #!/usr/bin/env bash
-# Fuzzes every target that was built for SECONDS each, and reports executions and the lines reached of the parser
-# that the target is about. Fails when a target crashes, leaks, hangs or outgrows its memory; the input is kept.
+# Fuzzes every target that was built for SECONDS each, JOBS (default: all cores) at a time, and reports executions and
+# the lines reached of the parser that the target is about. Fails when a target crashes, leaks, hangs or outgrows its
+# memory; the input is kept. The last line counts passed and failed targets.
 # usage: tests/fuzz/run.sh SECONDS [BUILD_FOLDER]
 set -euo pipefail
 
@@ -49,17 +50,35 @@ run_target() {
   done
 }
 
-failed=0
-found=0
+names=()
 for program in "$build_folder"/fuzzers/fuzz_*; do
-  [[ -x $program ]] || continue
-  found=$((found + 1))
-  name=$(basename "$program")
-  run_target "${name#fuzz_}" "$program" || failed=$((failed + 1))
+  if [[ -x $program ]]; then
+    name=$(basename "$program")
+    names+=("${name#fuzz_}")
+  fi
 done
-if ((found == 0)); then
+if ((${#names[@]} == 0)); then
   echo "$0: no targets in $build_folder/fuzzers" >&2
   exit 2
 fi
-echo "fuzz: $found targets, $failed failed"
+
+# Each target writes its report and its status to files, so that reports of targets running side by side stay whole.
+reports=$(mktemp -d)
+trap 'rm -rf "$reports"' EXIT
+for name in "${names[@]}"; do
+  while (($(jobs -rp | wc -l) >= ${JOBS:-$(nproc)})); do wait -n || true; done
+  {
+    status=0
+    run_target "$name" "$build_folder/fuzzers/fuzz_$name" >"$reports/$name" 2>&1 || status=1
+    echo "$status" >"$reports/$name.status"
+  } &
+done
+wait
+
+failed=0
+for name in "${names[@]}"; do
+  cat "$reports/$name"
+  [[ $(cat "$reports/$name.status" 2>/dev/null) == 0 ]] || failed=$((failed + 1))
+done
+echo "$((${#names[@]} - failed)) passed, $failed failed"
 exit $((failed > 0))

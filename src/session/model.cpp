@@ -1,0 +1,155 @@
+#include "layerscope/model.h"
+
+#include <algorithm>
+#include <filesystem>
+#include <new>
+
+#include "base/try.h"
+#include "family/registry.h"
+#include "session/model_state.h"
+#include "session/rows.h"
+#include "tap/reducer.h"
+#include "tap/sites.h"
+
+namespace layerscope {
+namespace {
+
+std::string supported_types() {
+  std::string text;
+  for (const Family* family : families()) {
+    for (const std::string_view type : family->model_types) text += (text.empty() ? "" : ", ") + std::string(type);
+  }
+  return text;
+}
+
+// Ids that config.json itself calls special.
+std::set<std::int32_t> named_ids(const Json& config) {
+  std::set<std::int32_t> ids;
+  const auto add = [&](const Json& value) {
+    if (value.integer() != nullptr && *value.integer() >= 0 && *value.integer() <= kMaxConfigSize) ids.insert(static_cast<std::int32_t>(*value.integer()));
+  };
+  for (const char* key : {"bos_token_id", "eos_token_id", "pad_token_id", "cls_token_id", "sep_token_id", "mask_token_id", "unk_token_id", "decoder_start_token_id"}) {
+    const Json* value = config.find(key);
+    if (value == nullptr) continue;
+    add(*value);
+    for (const Json& item : value->array() == nullptr ? Json::Array() : *value->array()) add(item);
+  }
+  return ids;
+}
+
+Result<Precision> precision_of(const std::string& dtype) {
+  if (dtype == "f32") return Precision::kF32;
+  if (dtype == "bf16") return Precision::kBF16;
+  return Error{ErrorCode::kUsage, "dtype \"" + dtype + "\" is unknown, expected f32 or bf16"};
+}
+
+Status read_config(const std::string& path, ModelState& state, const Family*& family) {
+  LAYERSCOPE_ASSIGN(Config config, Config::open(path));
+  state.info.model_type = config.model_type();
+  family = family_of(state.info.model_type);
+  if (family == nullptr && !state.info.model_type.empty()) {
+    return Error{ErrorCode::kModel, path + ": \"model_type\" is \"" + state.info.model_type + "\", supported are: " + supported_types()};
+  }
+  if (family != nullptr) state.spec = family->describe(config);
+  LAYERSCOPE_TRY(config.finish());
+  state.special_ids = named_ids(config.json());
+  return {};
+}
+
+Status load_engine(const OpenOptions& options, ModelState& state) {
+  if (options.device != "cpu") return Error{ErrorCode::kUsage, "device \"" + options.device + "\" is not built in, expected cpu"};
+  LAYERSCOPE_ASSIGN(const Precision precision, precision_of(options.dtype));
+  LAYERSCOPE_ASSIGN(std::unique_ptr<Backend> backend, make_cpu_backend({.precision = precision, .isa = options.isa}));
+  const BackendInfo& info = backend->info();
+  state.info.device = info.device;
+  state.info.isa = info.isa;
+  state.info.library = info.library;
+  state.info.determinism = info.determinism;
+  state.info.dtype = options.dtype;
+  if (!options.weights) return {};
+  LAYERSCOPE_ASSIGN(ModelWeights weights, load_weights(state.spec, state.bindings, *backend));
+  state.engine = std::make_unique<Engine>(state.spec, std::move(weights), std::move(backend));
+  state.info.packed_bytes = state.engine->packed_bytes();
+  return {};
+}
+
+Status open_folder(const std::string& folder, const OpenOptions& options, ModelState& state) {
+  std::error_code error;
+  if (!std::filesystem::is_directory(folder, error)) return Error{ErrorCode::kModel, folder + ": is no folder"};
+  state.info.path = folder;
+  const Family* family = nullptr;
+  LAYERSCOPE_TRY(read_config(folder + "/config.json", state, family));
+  LAYERSCOPE_ASSIGN(state.checkpoint, open_checkpoint(folder));
+  LAYERSCOPE_ASSIGN(state.bindings, bind(state.spec, *family, *state.checkpoint, folder));
+
+  state.info.files = {folder + "/config.json"};
+  state.info.files.insert(state.info.files.end(), state.checkpoint->files().begin(), state.checkpoint->files().end());
+  const std::string tokenizer = folder + "/tokenizer.json";
+  if (std::filesystem::exists(std::filesystem::symlink_status(tokenizer, error))) {
+    LAYERSCOPE_ASSIGN(state.tokenizer, Tokenizer::open(tokenizer));
+    state.info.files.push_back(tokenizer);
+    state.info.tokenizer_hash = state.tokenizer->hash();
+    state.info.has_tokenizer = true;
+  }
+  const Embedding& embedding = state.main_stack().embedding;
+  state.info.parameters = state.bindings.parameters;
+  state.info.has_type_ids = embedding.types > 0;
+  state.info.two_stacks = state.spec.two_stacks();
+  state.info.vocabulary_size = embedding.vocabulary_size;
+  if (embedding.positions) state.info.max_tokens = embedding.positions->rows - embedding.positions->offset;
+  state.sites = enumerate_sites(state.spec);
+  return load_engine(options, state);
+}
+
+}  // namespace
+
+Model::Model(std::unique_ptr<ModelState> state) : state_(std::move(state)) {}
+Model::~Model() = default;
+
+Result<std::unique_ptr<Model>> Model::open(const std::string& folder, const OpenOptions& options) {
+  auto state = std::make_unique<ModelState>();
+  try {
+    LAYERSCOPE_TRY(open_folder(folder, options, *state));
+  } catch (const std::bad_alloc&) {
+    return Error{ErrorCode::kResource, folder + ": out of memory while opening the model"};
+  }
+  return std::unique_ptr<Model>(new Model(std::move(state)));
+}
+
+const ModelInfo& Model::info() const noexcept { return state_->info; }
+const SiteTable& Model::sites() const noexcept { return state_->sites; }
+
+Result<ModelRow> Model::tokenize(const TextRow& row, const TokenizeOptions& options) const { return make_row(*state_, row, options); }
+
+void Model::append(Batch& batch, const ModelRow& row, std::int64_t row_number, std::uint64_t tag) const {
+  const auto add = [](Batch::Input& input, const Tokens& tokens) {
+    if (!tokens.type_ids.empty()) {
+      input.type_ids.resize(input.ids.size(), 0);
+      input.type_ids.insert(input.type_ids.end(), tokens.type_ids.begin(), tokens.type_ids.end());
+    }
+    input.ids.insert(input.ids.end(), tokens.ids.begin(), tokens.ids.end());
+    if (!input.type_ids.empty()) input.type_ids.resize(input.ids.size(), 0);
+    input.offsets.push_back(static_cast<std::int64_t>(input.ids.size()));
+  };
+  add(batch.inputs[state_->spec.encoder ? 0 : 1], row.main);
+  if (row.decoder) add(batch.inputs[1], *row.decoder);
+  batch.rows.push_back(row_number);
+  batch.tags.push_back(tag);
+}
+
+Status Model::run(const Batch& batch, const TapPlan& plan, Sink& sink) const {
+  if (!state_->engine) return Error{ErrorCode::kUsage, "the model was opened without its weights"};
+  try {
+    LAYERSCOPE_TRY(check_batch(*state_, batch));
+    Reducer reducer(batch, plan, sink);
+    return state_->engine->run(batch, plan, reducer);
+  } catch (const std::bad_alloc&) {
+    return Error{ErrorCode::kResource, "out of memory while running a batch of " + std::to_string(batch.sequences()) + " rows"};
+  }
+}
+
+void Model::enter_worker() const {
+  if (state_->engine) state_->engine->backend().enter_worker();
+}
+
+}  // namespace layerscope

@@ -1,0 +1,28 @@
+// What an opened model consists of; for front ends that show its insides.
+#pragma once
+
+#include <memory>
+#include <set>
+
+#include "checkpoint/checkpoint.h"
+#include "engine/engine.h"
+#include "layerscope/model.h"
+#include "tokenizer/tokenizer.h"
+
+namespace layerscope {
+
+struct ModelState {
+  ModelInfo info;
+  ModelSpec spec;
+  SiteTable sites;
+  std::unique_ptr<Checkpoint> checkpoint;
+  Bindings bindings;
+  std::unique_ptr<Tokenizer> tokenizer;   ///< null for a folder without tokenizer.json
+  std::set<std::int32_t> special_ids;     ///< that config.json names; used where there is no tokenizer
+  std::unique_ptr<Engine> engine;         ///< null when opened without weights
+
+  /// The stack that reads a row's main tokens.
+  [[nodiscard]] const Stack& main_stack() const noexcept { return spec.encoder ? *spec.encoder : *spec.decoder; }
+};
+
+}  // namespace layerscope

@@ -1,0 +1,14 @@
+// A row of text or ids made ready for a model.
+#pragma once
+
+#include "session/model_state.h"
+
+namespace layerscope {
+
+/// See Model::tokenize.
+[[nodiscard]] Result<ModelRow> make_row(const ModelState& state, const TextRow& row, const TokenizeOptions& options);
+
+/// Ids, type ids and positions of a batch within the model's tables, offsets ascending and complete. Errors: kInput.
+[[nodiscard]] Status check_batch(const ModelState& state, const Batch& batch);
+
+}  // namespace layerscope

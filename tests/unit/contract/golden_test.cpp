@@ -1,0 +1,184 @@
+// The contract of every family: states equal the reference, and do not depend on company, plan or instruction set.
+#include <gtest/gtest.h>
+
+#include "session/model_state.h"
+#include "tap/reducer.h"
+#include "support/golden.h"
+
+namespace layerscope::testing {
+namespace {
+
+constexpr double kExact = 1e-5;
+constexpr double kHalf = 2e-2;
+
+class Golden : public ::testing::TestWithParam<std::string> {
+ protected:
+  void SetUp() override { reference_ = std::make_unique<Reference>(folder() + "/reference.safetensors"); }
+
+  static std::string folder() { return golden_folder() + "/" + GetParam(); }
+  static std::unique_ptr<Model> open(const OpenOptions& options = {}) {
+    auto model = Model::open(folder(), options);
+    EXPECT_TRUE(model.ok()) << model.error().message;
+    return model.ok() ? std::move(model).value() : nullptr;
+  }
+  static TapPlan plan(const Model& model, const TapRequest& request) {
+    auto plan = TapPlan::compile(model.sites(), request);
+    EXPECT_TRUE(plan.ok()) << plan.error().message;
+    return plan.ok() ? std::move(plan).value() : TapPlan();
+  }
+  void append(Batch& batch, const Model& model, int row) const {
+    auto ready = model.tokenize(text_row(*reference_, row, model.info().two_stacks));
+    ASSERT_TRUE(ready.ok()) << ready.error().message;
+    model.append(batch, *ready, row, static_cast<std::uint64_t>(row));
+  }
+  Collected run(const Model& model, const std::vector<int>& rows, const TapPlan& plan) const {
+    Batch batch;
+    for (const int row : rows) append(batch, model, row);
+    Collected values(plan);
+    const Status status = model.run(batch, plan, values);
+    EXPECT_TRUE(status.ok()) << status.error().message;
+    return values;
+  }
+  [[nodiscard]] std::vector<int> all_rows() const {
+    std::vector<int> rows(static_cast<std::size_t>(reference_->rows()));
+    for (std::size_t i = 0; i < rows.size(); ++i) rows[i] = static_cast<int>(i);
+    return rows;
+  }
+
+  std::unique_ptr<Reference> reference_;
+};
+
+TEST_P(Golden, EverySiteEqualsTheReference) {
+  const auto model = open();
+  ASSERT_NE(model, nullptr);
+  const TapPlan everything = plan(*model, {.sites = "**"});
+  ASSERT_GE(reference_->rows(), 4);
+  for (const int row : all_rows()) {
+    const Collected values = run(*model, {row}, everything);
+    const std::vector<std::string> sites = reference_->sites(row);
+    ASSERT_GE(sites.size(), 4U);
+    for (const std::string& site : sites) {
+      const std::vector<float> expected = reference_->floats("r" + std::to_string(row) + "." + site);
+      EXPECT_LE(relative_l2(values.at(static_cast<std::uint64_t>(row), site), expected), kExact) << site << " of row " << row;
+    }
+  }
+}
+
+TEST_P(Golden, Bfloat16StaysNearTheReference) {
+  const auto model = open({.dtype = "bf16"});
+  ASSERT_NE(model, nullptr);
+  const TapPlan layers = plan(*model, {.layers = "all"});
+  for (const int row : all_rows()) {
+    const Collected values = run(*model, {row}, layers);
+    for (const StoredSite& site : layers.stored()) {
+      const std::string name = "r" + std::to_string(row) + "." + site.name;
+      if (!reference_->has(name)) continue;
+      EXPECT_LE(relative_l2(values.at(static_cast<std::uint64_t>(row), site.name), reference_->floats(name)), kHalf) << name;
+    }
+  }
+}
+
+TEST_P(Golden, BitsDoNotDependOnCompanyOrPlan) {
+  for (const std::string& isa : cpu_isas()) {
+    for (const char* dtype : {"f32", "bf16"}) {
+      const auto model = open({.dtype = dtype, .isa = isa});
+      ASSERT_NE(model, nullptr);
+      const TapPlan everything = plan(*model, {.sites = "**"});
+      std::vector<int> rows = all_rows();
+      const Collected together = run(*model, rows, everything);
+      std::reverse(rows.begin(), rows.end());
+      EXPECT_EQ(run(*model, rows, everything).all(), together.all()) << isa << " " << dtype;
+      for (const int row : all_rows()) {
+        const Collected alone = run(*model, {row}, everything);
+        for (const auto& [key, value] : alone.all()) EXPECT_EQ(value, together.at(key.first, key.second)) << key.second << " " << isa << " " << dtype;
+      }
+      for (const StoredSite& site : everything.stored()) {
+        const TapPlan single = plan(*model, {.sites = site.name});
+        const Collected early = run(*model, {2}, single);
+        EXPECT_EQ(early.at(2, site.name), together.at(2, site.name)) << site.name << " by itself, " << isa << " " << dtype;
+        EXPECT_EQ(early.all().size(), 1U);
+      }
+    }
+  }
+}
+
+TEST_P(Golden, CachedStepsEqualTheWholeSequence) {
+  const auto model = open();
+  ASSERT_NE(model, nullptr);
+  if (!model->state().spec.decoder) GTEST_SKIP() << "no decoder";
+  const TapPlan layers = plan(*model, {.layers = model->info().two_stacks ? "dec:all" : "all"});
+  const int row = 2;
+  const Collected whole = run(*model, {row}, layers);
+  auto ready = model->tokenize(text_row(*reference_, row, model->info().two_stacks));
+  ASSERT_TRUE(ready.ok());
+  const Tokens& tokens = ready->decoder ? *ready->decoder : ready->main;
+
+  KvCache cache;
+  KvCache* caches[] = {&cache};
+  const auto count = static_cast<std::int64_t>(tokens.ids.size());
+  for (std::int64_t first = 0; first < count;) {
+    const std::int64_t step = first == 0 ? std::min<std::int64_t>(5, count) : 1;
+    Batch batch{.rows = {row}, .tags = {0}};
+    if (model->info().two_stacks) {
+      if (first == 0) batch.inputs[0].ids = ready->main.ids;
+      batch.inputs[0].offsets.push_back(static_cast<std::int64_t>(batch.inputs[0].ids.size()));
+    }
+    batch.inputs[1].ids.assign(tokens.ids.begin() + first, tokens.ids.begin() + first + step);
+    batch.inputs[1].offsets.push_back(step);
+
+    class Frames : public Observer {
+     public:
+      Status observe(const Frame& frame) override {
+        for (std::int64_t i = 0; i < frame.rows.rows; ++i) rows[frame.observed].insert(rows[frame.observed].end(), frame.rows.row<float>(i), frame.rows.row<float>(i) + frame.rows.width);
+        return {};
+      }
+      std::map<int, std::vector<float>> rows;
+    } frames;
+    const Status status = model->state().engine->run(batch, layers, frames, {.caches = caches});
+    ASSERT_TRUE(status.ok()) << status.error().message;
+    for (std::size_t i = 0; i < layers.observed().size(); ++i) {
+      const std::vector<float>& all = whole.at(static_cast<std::uint64_t>(row), layers.observed()[i].name);
+      const auto width = static_cast<std::size_t>(layers.observed()[i].width);
+      const std::vector<float> expected(all.begin() + static_cast<std::ptrdiff_t>(static_cast<std::size_t>(first) * width), all.begin() + static_cast<std::ptrdiff_t>(static_cast<std::size_t>(first + step) * width));
+      EXPECT_LE(relative_l2(frames.rows[static_cast<int>(i)], expected), 1e-6) << layers.observed()[i].name << " at token " << first;
+    }
+    first += step;
+  }
+  EXPECT_EQ(cache.tokens(), count);
+}
+
+TEST_P(Golden, AnyStepCanBeTheFirst) {
+  const auto model = open();
+  ASSERT_NE(model, nullptr);
+  const ModelSpec& spec = model->state().spec;
+  const StackId id = spec.decoder ? StackId::kDecoder : StackId::kEncoder;
+  const Stack& stack = spec.decoder ? *spec.decoder : *spec.encoder;
+  const std::string prefix = model->info().two_stacks ? "dec." : "";
+  const TapPlan everything = plan(*model, {.sites = "**"});
+  Batch batch;
+  append(batch, *model, 2);
+  const Collected whole = run(*model, {2}, everything);
+  const TapPlan final_only = plan(*model, {.sites = prefix + "final"});
+  std::vector<float> stream = whole.at(2, prefix + "embed");
+  for (int block = 0; block < static_cast<int>(stack.blocks.size()); ++block) {
+    const auto& steps = stack.blocks[static_cast<std::size_t>(block)].steps;
+    for (int step = 0; step < static_cast<int>(steps.size()); ++step) {
+      const StartPoint start{.stack = id, .block = block, .step = step, .stream = {.data = reinterpret_cast<const std::byte*>(stream.data()), .rows = batch.tokens(id), .width = spec.width, .stride = spec.width}};
+      Collected values(final_only);
+      Reducer reducer(batch, final_only, values);
+      const Status status = model->state().engine->run(batch, final_only, reducer, {.start = start});
+      ASSERT_TRUE(status.ok()) << status.error().message;
+      EXPECT_EQ(values.at(2, prefix + "final"), whole.at(2, prefix + "final")) << "from block " << block << " step " << step;
+      stream = whole.at(2, prefix + "block." + std::to_string(block) + "." + steps[static_cast<std::size_t>(step)].slot + ".sum");
+    }
+  }
+}
+
+INSTANTIATE_TEST_SUITE_P(Models, Golden, ::testing::ValuesIn(golden_models()), [](const auto& info) {
+  std::string name = info.param;
+  std::replace_if(name.begin(), name.end(), [](char c) { return std::isalnum(static_cast<unsigned char>(c)) == 0; }, '_');
+  return name;
+});
+
+}  // namespace
+}  // namespace layerscope::testing
