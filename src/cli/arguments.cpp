@@ -1,0 +1,354 @@
+#include "cli/arguments.h"
+
+#include <algorithm>
+#include <array>
+#include <charconv>
+#include <limits>
+
+#include <CLI/CLI.hpp>
+#include <fmt/format.h>
+
+#include "base/try.h"
+#include "cli/suggest.h"
+
+namespace layerscope::cli {
+namespace {
+
+Error usage(std::string message) { return {ErrorCode::kUsage, std::move(message)}; }
+
+/// Words and flags of one command line, before they mean anything.
+struct Words {
+  Command command = Command::kInspect;
+  std::array<std::optional<std::string>, kFlagCount> values;
+  std::array<bool, kFlagCount> switches{};
+  std::vector<std::string> positionals;
+
+  [[nodiscard]] bool given(Flag flag) const { return on(flag) || values[static_cast<std::size_t>(flag)].has_value(); }
+  [[nodiscard]] bool on(Flag flag) const { return switches[static_cast<std::size_t>(flag)]; }
+  [[nodiscard]] std::string text(Flag flag, std::string_view fallback) const {
+    return values[static_cast<std::size_t>(flag)].value_or(std::string(fallback));
+  }
+};
+
+std::vector<std::string_view> flag_names(Command command) {
+  std::vector<std::string_view> names;
+  for (const FlagRow& row : flag_table()) {
+    if (row.takes(command)) names.push_back(row.long_name);
+  }
+  return names;
+}
+
+Error unknown_flag(std::string_view word, Command command) {
+  const std::string_view name = word.substr(0, word.find('='));
+  const std::string_view command_name = command_row(command).name;
+  for (const FlagRow& row : flag_table()) {
+    if (!row.takes(command) && (name == row.long_name || name == row.short_name)) {
+      return usage(fmt::format("{}: not a flag of {}", name, command_name));
+    }
+  }
+  const std::string hint = suggestion(name, flag_names(command));
+  if (!hint.empty()) return usage(fmt::format("{}: unknown flag{}", name, hint));
+  return usage(fmt::format("{}: unknown flag (see layerscope {} --help; a text that begins with - goes after --)", name, command_name));
+}
+
+/// Positional words are what CLI11 leaves over: its own positionals would split a text such as "[a,b]".
+Result<Words> split_words(Command command, std::span<const std::string> arguments) {
+  Words words;
+  words.command = command;
+  const auto separator = std::ranges::find(arguments, "--");
+  const std::size_t before = static_cast<std::size_t>(separator - arguments.begin());
+
+  CLI::App app;
+  app.set_help_flag();
+  app.allow_extras();
+  for (const FlagRow& row : flag_table()) {
+    if (!row.takes(command)) continue;
+    const std::size_t index = static_cast<std::size_t>(row.flag);
+    const std::string names = row.short_name.empty() ? std::string(row.long_name) : fmt::format("{},{}", row.short_name, row.long_name);
+    if (row.argument.empty()) {
+      app.add_flag(names, words.switches[index]);
+    } else {
+      app.add_option(names, words.values[index])->type_name(std::string(row.argument));
+    }
+  }
+  try {
+    std::vector<std::string> reversed(arguments.begin(), arguments.begin() + static_cast<std::ptrdiff_t>(before));
+    std::ranges::reverse(reversed);
+    app.parse(std::move(reversed));
+  } catch (const CLI::ArgumentMismatch&) {
+    for (const FlagRow& row : flag_table()) {
+      if (!row.takes(command) || row.argument.empty()) continue;
+      const std::size_t times = app.get_option(std::string(row.long_name))->count();
+      if (times > 1) return usage(fmt::format("{}: given {} times", row.long_name, times));
+    }
+    return usage(fmt::format("{}: {} is missing", arguments[before - 1], "its value"));
+  } catch (const CLI::ParseError& error) {
+    return usage(error.what());
+  }
+  for (std::string& word : words.positionals = app.remaining()) {
+    if (word.size() > 1 && word.front() == '-') return unknown_flag(word, command);
+  }
+  if (before < arguments.size()) {
+    words.positionals.insert(words.positionals.end(), arguments.begin() + static_cast<std::ptrdiff_t>(before) + 1, arguments.end());
+  }
+  return words;
+}
+
+Status check_choices(const Words& words) {
+  for (const FlagRow& row : flag_table()) {
+    const std::optional<std::string>& value = words.values[static_cast<std::size_t>(row.flag)];
+    if (!value || row.choices.empty()) continue;
+    const std::vector<std::string_view> choices = split_choices(row.choices);
+    if (std::ranges::find(choices, std::string_view(*value)) == choices.end()) {
+      return usage(fmt::format("{} {}: not one of {}{}", row.long_name, *value, fmt::join(choices, ", "), suggestion(*value, choices)));
+    }
+  }
+  return {};
+}
+
+template <class Integer>
+Result<Integer> integer(Flag flag, std::string_view text, Integer least, Integer most) {
+  Integer value = 0;
+  const auto [end, code] = std::from_chars(text.data(), text.data() + text.size(), value);
+  if (code != std::errc() || end != text.data() + text.size() || value < least || value > most) {
+    return usage(fmt::format("{} {}: expected a whole number from {} to {}", flag_row(flag).long_name, text, least, most));
+  }
+  return value;
+}
+
+Result<CommonArguments> common_arguments(const Words& words, const Environment& environment) {
+  CommonArguments common;
+  common.json = words.on(Flag::kJson);
+  common.quiet = words.on(Flag::kQuiet);
+  common.color = words.on(Flag::kColor);
+  common.no_color = words.on(Flag::kNoColor);
+  common.dtype = words.text(Flag::kDtype, "f32");
+  common.device = words.text(Flag::kDevice, "cpu");
+  if (common.color && common.no_color) return usage("--color and --no-color: only one of them can hold");
+  if (common.device != "cpu") return usage(fmt::format("--device {}: not built into this program (built: cpu)", common.device));
+  if (words.given(Flag::kThreads)) {
+    LAYERSCOPE_ASSIGN(common.threads, integer<int>(Flag::kThreads, words.text(Flag::kThreads, ""), 1, 4096));
+  }
+  const char* const isa = environment("LAYERSCOPE_ISA");
+  common.isa = words.text(Flag::kIsa, isa == nullptr ? "" : isa);
+  return common;
+}
+
+Status expect_positionals(const Words& words, std::size_t least, std::size_t most) {
+  const CommandRow& row = command_row(words.command);
+  if (words.positionals.size() < least) {
+    return usage(fmt::format("{}: {} is missing (usage: layerscope {} {})", row.name, row.positionals.substr(0, row.positionals.find(' ')),
+                             row.name, row.positionals));
+  }
+  if (words.positionals.size() > most) {
+    return usage(fmt::format("{}: one argument too many, '{}' (usage: layerscope {} {})", row.name, words.positionals[most], row.name,
+                             row.positionals));
+  }
+  return {};
+}
+
+Result<InputArguments> input_arguments(const Words& words) {
+  LAYERSCOPE_TRY(expect_positionals(words, 1, std::numeric_limits<std::size_t>::max()));
+  InputArguments input;
+  input.path = words.text(Flag::kInput, "");
+  input.texts.assign(words.positionals.begin() + 1, words.positionals.end());
+  input.json_lines = words.text(Flag::kInputFormat, "text") == "jsonl";
+  input.skip_bad = words.text(Flag::kOnBad, "stop") == "skip";
+  input.tokenize.add_special_tokens = !words.on(Flag::kNoSpecialTokens);
+  input.tokenize.truncate = words.text(Flag::kOnLong, "error") == "truncate";
+  if (words.given(Flag::kMaxLength)) {
+    LAYERSCOPE_ASSIGN(input.tokenize.max_length, integer<std::int64_t>(Flag::kMaxLength, words.text(Flag::kMaxLength, ""), 1,
+                                                                       std::numeric_limits<std::int32_t>::max()));
+  }
+  if (words.given(Flag::kInput) && input.path.empty()) return usage("--input: an empty file name");
+  if (!input.path.empty() && !input.texts.empty()) return usage("--input and TEXT arguments: only one of them can hold");
+  if (input.path.empty() && input.texts.empty()) return usage("nothing to read: give a TEXT, or -i FILE (- for stdin)");
+  if (words.given(Flag::kInputFormat) && input.path != "-") return usage("--input-format: only for -i - (a file says it by its name)");
+  return input;
+}
+
+Result<StatesArguments> states_arguments(const Words& words, const CommonArguments& common, const Environment& environment) {
+  StatesArguments states;
+  LAYERSCOPE_ASSIGN(states.input, input_arguments(words));
+  states.model = words.positionals.front();
+  states.output = words.text(Flag::kOutput, "");
+  if (words.given(Flag::kOutput) && states.output.empty()) return usage("--output: an empty folder name");
+  if (states.output.empty()) {
+    for (const Flag flag : {Flag::kShardSize, Flag::kShard, Flag::kOverwrite, Flag::kDryRun, Flag::kProgress}) {
+      if (words.given(flag)) return usage(fmt::format("{}: only together with -o RUN", flag_row(flag).long_name));
+    }
+  }
+  for (const Flag flag : {Flag::kMeasure, Flag::kAll}) {
+    if (words.given(flag) && (common.json || !states.output.empty())) {
+      return usage(fmt::format("{}: only for the picture, without -o and --json", flag_row(flag).long_name));
+    }
+  }
+  TapRequest& request = states.request;
+  request.layers = words.text(Flag::kLayers, "");
+  request.sites = words.text(Flag::kSites, "");
+  request.positions = words.text(Flag::kPositions, "all");
+  request.mix = words.text(Flag::kMix, "");
+  for (const Flag flag : {Flag::kLayers, Flag::kSites, Flag::kPositions, Flag::kMix}) {
+    if (words.given(flag) && words.text(flag, "").empty()) return usage(fmt::format("{}: an empty list", flag_row(flag).long_name));
+  }
+  request.pool = pooling_from_name(words.text(Flag::kPool, "none")).value_or(Pooling::kNone);
+  const std::string save = words.text(Flag::kSaveDtype, "f32");
+  request.save_dtype = save == "f16" ? DType::kF16 : save == "bf16" ? DType::kBF16 : DType::kF32;
+  if (words.given(Flag::kSeed)) {
+    LAYERSCOPE_ASSIGN(request.seed, integer<std::uint64_t>(Flag::kSeed, words.text(Flag::kSeed, ""), 0,
+                                                           std::numeric_limits<std::uint64_t>::max()));
+  }
+  if (words.given(Flag::kShardSize)) {
+    const std::string text = words.text(Flag::kShardSize, "");
+    const std::optional<std::uint64_t> size = parse_size(text);
+    if (!size) return usage(fmt::format("--shard-size {}: expected a size such as 256MiB, 8MB or 1000000", text));
+    states.shard_bytes = *size;
+  }
+  if (words.given(Flag::kShard)) {
+    LAYERSCOPE_ASSIGN(states.part, parse_shard(words.text(Flag::kShard, ""), environment));
+  }
+  states.overwrite = words.on(Flag::kOverwrite);
+  states.dry_run = words.on(Flag::kDryRun);
+  states.all = words.on(Flag::kAll);
+  const std::string measure = words.text(Flag::kMeasure, "norm");
+  states.measure = measure == "step" ? Measure::kStep : measure == "drift" ? Measure::kDrift : Measure::kNorm;
+  const std::string progress = words.text(Flag::kProgress, "auto");
+  states.progress = progress == "bar"    ? ProgressMode::kBar
+                    : progress == "json" ? ProgressMode::kJson
+                    : progress == "none" ? ProgressMode::kNone
+                                         : ProgressMode::kAuto;
+  return states;
+}
+
+Result<ExportArguments> export_arguments(const Words& words) {
+  LAYERSCOPE_TRY(expect_positionals(words, 1, 1));
+  ExportArguments arguments;
+  arguments.run = words.positionals.front();
+  arguments.target = words.text(Flag::kOutput, "");
+  const std::string format = words.text(Flag::kTo, "");
+  if (format.empty()) return usage("export: --to is missing (npy, npz or safetensors)");
+  if (arguments.target.empty()) return usage("export: -o is missing (the file or folder to write)");
+  arguments.format = format == "npy" ? ExportFormat::kNpy : format == "npz" ? ExportFormat::kNpz : ExportFormat::kSafetensors;
+  arguments.overwrite = words.on(Flag::kOverwrite);
+  arguments.allow_incomplete = words.on(Flag::kAllowIncomplete);
+  return arguments;
+}
+
+Result<CompletionArguments> completion_arguments(const Words& words) {
+  LAYERSCOPE_TRY(expect_positionals(words, 1, 1));
+  const std::vector<std::string_view> shells = split_choices(command_row(Command::kCompletion).positionals);
+  const std::string& shell = words.positionals.front();
+  if (std::ranges::find(shells, std::string_view(shell)) == shells.end()) {
+    return usage(fmt::format("completion {}: not one of {}{}", shell, fmt::join(shells, ", "), suggestion(shell, shells)));
+  }
+  return CompletionArguments{shell};
+}
+
+Result<Invocation> interpret(const Words& words, const Environment& environment) {
+  Invocation invocation;
+  if (words.on(Flag::kHelp)) {
+    invocation.request = HelpArguments{words.command};
+    return invocation;
+  }
+  LAYERSCOPE_TRY(check_choices(words));
+  LAYERSCOPE_ASSIGN(invocation.common, common_arguments(words, environment));
+  switch (words.command) {
+    case Command::kInspect:
+      LAYERSCOPE_TRY(expect_positionals(words, 1, 1));
+      invocation.request = InspectArguments{words.positionals.front(), words.on(Flag::kAll)};
+      break;
+    case Command::kTokenize: {
+      LAYERSCOPE_ASSIGN(InputArguments input, input_arguments(words));
+      invocation.request = TokenizeArguments{words.positionals.front(), std::move(input)};
+      break;
+    }
+    case Command::kStates: {
+      LAYERSCOPE_ASSIGN(invocation.request, states_arguments(words, invocation.common, environment));
+      break;
+    }
+    case Command::kVerify:
+      LAYERSCOPE_TRY(expect_positionals(words, 1, 1));
+      invocation.request = VerifyArguments{words.positionals.front()};
+      break;
+    case Command::kExport: {
+      LAYERSCOPE_ASSIGN(invocation.request, export_arguments(words));
+      break;
+    }
+    case Command::kCompletion: {
+      LAYERSCOPE_ASSIGN(invocation.request, completion_arguments(words));
+      break;
+    }
+    case Command::kMan:
+      LAYERSCOPE_TRY(expect_positionals(words, 0, 0));
+      invocation.request = ManArguments{};
+      break;
+  }
+  return invocation;
+}
+
+Result<const CommandRow*> command_named(const std::string& word) {
+  if (const CommandRow* const row = find_command(word)) return row;
+  std::vector<std::string_view> names;
+  for (const CommandRow& row : command_table()) names.push_back(row.name);
+  const std::string hint = suggestion(word, names);
+  return usage(fmt::format("{}: no such command{}", word, hint.empty() ? " (layerscope --help lists them)" : hint));
+}
+
+}  // namespace
+
+Result<Invocation> parse_arguments(std::span<const std::string> arguments, const Environment& environment) {
+  if (arguments.empty()) return usage("no command (layerscope --help lists them)");
+  const std::string& first = arguments.front();
+  if (first == "--version" || first == "-V") return Invocation{{}, VersionArguments{}};
+  if (first == "--help" || first == "-h") return Invocation{{}, HelpArguments{}};
+  if (first == "help") {
+    if (arguments.size() == 1) return Invocation{{}, HelpArguments{}};
+    LAYERSCOPE_ASSIGN(const CommandRow* row, command_named(arguments[1]));
+    return Invocation{{}, HelpArguments{row->command}};
+  }
+  if (first.size() > 1 && first.front() == '-') {
+    return usage(fmt::format("{}: flags go after the command (layerscope COMMAND {})", first, first));
+  }
+  LAYERSCOPE_ASSIGN(const CommandRow* row, command_named(first));
+  LAYERSCOPE_ASSIGN(const Words words, split_words(row->command, arguments.subspan(1)));
+  return interpret(words, environment);
+}
+
+std::optional<std::uint64_t> parse_size(std::string_view text) {
+  std::uint64_t number = 0;
+  const auto [end, code] = std::from_chars(text.data(), text.data() + text.size(), number);
+  if (code != std::errc() || number == 0) return std::nullopt;
+  std::string unit(end, text.data() + text.size());
+  for (char& letter : unit) {
+    if (letter >= 'A' && letter <= 'Z') letter = static_cast<char>(letter - 'A' + 'a');
+  }
+  constexpr std::string_view kPrefixes = "kmgt";
+  std::uint64_t factor = 1;
+  if (!unit.empty() && unit != "b") {
+    const std::size_t prefix = kPrefixes.find(unit.front());
+    const std::string_view rest = std::string_view(unit).substr(1);
+    if (prefix == std::string_view::npos || (rest != "b" && rest != "ib")) return std::nullopt;
+    for (std::size_t power = 0; power <= prefix; ++power) factor *= rest == "ib" ? 1024 : 1000;
+  }
+  if (number > std::uint64_t{std::numeric_limits<std::int64_t>::max()} / factor) return std::nullopt;
+  return number * factor;
+}
+
+Result<std::pair<int, int>> parse_shard(std::string_view text, const Environment& environment) {
+  const std::size_t slash = text.find('/');
+  if (slash == std::string_view::npos) return usage(fmt::format("--shard {}: expected I/N or auto/N", text));
+  std::string index(text.substr(0, slash));
+  if (index == "auto") {
+    const char* found = environment("SLURM_ARRAY_TASK_ID");
+    if (found == nullptr) found = environment("JOB_COMPLETION_INDEX");
+    if (found == nullptr) {
+      return usage(fmt::format("--shard {}: neither SLURM_ARRAY_TASK_ID nor JOB_COMPLETION_INDEX is set", text));
+    }
+    index = found;
+  }
+  LAYERSCOPE_ASSIGN(const int parts, integer<int>(Flag::kShard, text.substr(slash + 1), 1, 1'000'000));
+  LAYERSCOPE_ASSIGN(const int part, integer<int>(Flag::kShard, index, 0, parts - 1));
+  return std::pair(part, parts);
+}
+
+}  // namespace layerscope::cli

@@ -1,0 +1,87 @@
+// What a command line asks for, checked as far as that is possible without opening a model.
+#pragma once
+
+#include <cstdint>
+#include <functional>
+#include <optional>
+#include <span>
+#include <string>
+#include <utility>
+#include <variant>
+#include <vector>
+
+#include "cli/option_table.h"
+#include "layerscope/error.h"
+#include "layerscope/model.h"
+#include "layerscope/tap.h"
+#include "store/run.h"
+
+namespace layerscope::cli {
+
+/// Looks up an environment variable; null if it is not set.
+using Environment = std::function<const char*(const char*)>;
+
+struct CommonArguments {
+  bool json = false, quiet = false, color = false, no_color = false;
+  int threads = 0;  ///< 0: all cores
+  std::string dtype = "f32", device = "cpu", isa;
+  [[nodiscard]] OpenOptions open_options(bool weights) const { return {dtype, device, isa, weights}; }
+};
+
+struct InputArguments {
+  std::string path;                ///< empty: `texts` are the rows
+  std::vector<std::string> texts;
+  bool json_lines = false;         ///< what stdin holds
+  bool skip_bad = false;
+  TokenizeOptions tokenize;
+};
+
+/// What the picture shows of a state.
+enum class Measure : std::uint8_t {
+  kNorm,   ///< Euclidean norm
+  kStep,   ///< cosine to the layer before
+  kDrift,  ///< cosine to the first layer shown, the embedding unless --layers says otherwise
+};
+
+enum class ProgressMode : std::uint8_t { kAuto, kBar, kJson, kNone };
+
+struct InspectArguments { std::string model; bool all = false; };
+struct TokenizeArguments { std::string model; InputArguments input; };
+struct StatesArguments {
+  std::string model;
+  InputArguments input;
+  TapRequest request;
+  std::string output;  ///< run folder; empty: picture or JSON lines
+  std::uint64_t shard_bytes = std::uint64_t{256} << 20;
+  std::optional<std::pair<int, int>> part;
+  bool overwrite = false, dry_run = false, all = false;
+  Measure measure = Measure::kNorm;
+  ProgressMode progress = ProgressMode::kAuto;
+};
+struct VerifyArguments { std::string run; };
+struct ExportArguments {
+  std::string run, target;
+  ExportFormat format = ExportFormat::kNpy;
+  bool overwrite = false, allow_incomplete = false;
+};
+struct CompletionArguments { std::string shell; };
+struct ManArguments {};
+struct VersionArguments {};
+struct HelpArguments { std::optional<Command> command; };
+
+struct Invocation {
+  CommonArguments common;
+  std::variant<HelpArguments, VersionArguments, InspectArguments, TokenizeArguments, StatesArguments, VerifyArguments,
+               ExportArguments, CompletionArguments, ManArguments> request;
+};
+
+/// Parses everything after the program's name. Errors: kUsage, with the nearest flag, command or value where one is near.
+[[nodiscard]] Result<Invocation> parse_arguments(std::span<const std::string> arguments, const Environment& environment);
+
+/// "256MiB", "8MB", "1000000": bytes, at least 1. Units of 1000 (kB MB GB TB) and 1024 (KiB MiB GiB TiB), in any case.
+[[nodiscard]] std::optional<std::uint64_t> parse_size(std::string_view text);
+
+/// "2/8" to {2, 8}; "auto/8" takes the first number from SLURM_ARRAY_TASK_ID or JOB_COMPLETION_INDEX.
+[[nodiscard]] Result<std::pair<int, int>> parse_shard(std::string_view text, const Environment& environment);
+
+}  // namespace layerscope::cli

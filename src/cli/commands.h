@@ -1,0 +1,29 @@
+// The commands, one file each. A command writes data to `out` and messages to `messages`, and returns the exit status of
+// a run that did not fail (0, 3 or 6).
+#pragma once
+
+#include "cli/arguments.h"
+#include "cli/output.h"
+#include "cli/terminal.h"
+#include "layerscope/error.h"
+
+namespace layerscope::cli {
+
+struct Context {
+  const CommonArguments& common;
+  const Terminal& terminal;
+  Output& out;
+  Messages& messages;
+};
+
+[[nodiscard]] Result<int> run_inspect(const InspectArguments& arguments, Context& context);
+[[nodiscard]] Result<int> run_tokenize(const TokenizeArguments& arguments, Context& context);
+/// `states`: chooses between the three below.
+[[nodiscard]] Result<int> run_states(const StatesArguments& arguments, Context& context);
+[[nodiscard]] Result<int> run_states_picture(const Model& model, const StatesArguments& arguments, Context& context);
+[[nodiscard]] Result<int> run_states_json(const Model& model, const StatesArguments& arguments, Context& context);
+[[nodiscard]] Result<int> run_states_folder(const Model& model, const StatesArguments& arguments, Context& context);
+[[nodiscard]] Result<int> run_verify(const VerifyArguments& arguments, Context& context);
+[[nodiscard]] Result<int> run_export(const ExportArguments& arguments, Context& context);
+
+}  // namespace layerscope::cli

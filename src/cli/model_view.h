@@ -1,0 +1,39 @@
+// What commands show of an opened model beyond its public face.
+#pragma once
+
+#include <array>
+#include <cstdint>
+#include <string>
+#include <vector>
+
+#include "layerscope/model.h"
+
+namespace layerscope::cli {
+
+/// The vocabulary entry of an id, made visible; "#ID" for an id without one, or in a folder without a tokenizer.
+[[nodiscard]] std::string token_label(const Model& model, std::int32_t id);
+
+/// Appends the vocabulary entries of ids as a JSON array; null for an id without one.
+void append_tokens_json(std::string& out, const Model& model, const std::vector<std::int32_t>& ids);
+
+/// Appends ids, or any other small numbers, as a JSON array.
+template <class Numbers>
+void append_numbers_json(std::string& out, const Numbers& numbers) {
+  out += '[';
+  for (std::size_t k = 0; k < numbers.size(); ++k) {
+    if (k > 0) out += ',';
+    out += std::to_string(numbers[k]);
+  }
+  out += ']';
+}
+
+/// The tokens of one stack of a row.
+[[nodiscard]] const Tokens& tokens_of(const Model& model, const ModelRow& row, StackId stack);
+
+/// How many tokens each stack of the row has, by StackId.
+[[nodiscard]] std::array<std::int64_t, 2> token_counts(const Model& model, const ModelRow& row);
+
+/// "my-model · bert, 6 blocks of 384".
+[[nodiscard]] std::string model_title(const Model& model);
+
+}  // namespace layerscope::cli

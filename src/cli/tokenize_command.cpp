@@ -1,0 +1,154 @@
+#include <algorithm>
+
+#include <fmt/format.h>
+
+#include "base/json.h"
+#include "base/try.h"
+#include "base/utf8.h"
+#include "cli/color_ramp.h"
+#include "cli/commands.h"
+#include "cli/display_text.h"
+#include "cli/model_view.h"
+#include "cli/rows.h"
+#include "session/model_state.h"
+
+namespace layerscope::cli {
+namespace {
+
+/// Where the tokens of a row come from. Empty for a row that was given as ids.
+struct Places {
+  std::vector<std::pair<std::int64_t, std::int64_t>> offsets;
+  std::vector<std::int8_t> sequence;
+};
+
+/// The model's own tokens of the row are cut to its length already: encoding again to that many gives the same ones.
+Result<Places> places_of(const Model& model, const TextRow& text, const ModelRow& row, const TokenizeOptions& options) {
+  const Tokenizer* const tokenizer = model.state().tokenizer.get();
+  if (!text.text || tokenizer == nullptr) return Places{};
+  EncodeOptions encode;
+  encode.add_special_tokens = options.add_special_tokens;
+  encode.max_length = static_cast<std::int64_t>(row.main.ids.size());
+  encode.want_offsets = true;
+  const std::optional<std::string_view> pair = text.pair ? std::optional<std::string_view>(*text.pair) : std::nullopt;
+  LAYERSCOPE_ASSIGN(Encoding encoding, tokenizer->encode(*text.text, pair, encode));
+  if (encoding.ids != row.main.ids) return Error{ErrorCode::kRuntime, "tokenizing the row twice gave two results"};
+  return Places{std::move(encoding.offsets), std::move(encoding.sequence)};
+}
+
+/// Code points first..last of a text.
+std::string_view part_of(std::string_view text, std::int64_t first, std::int64_t last) {
+  std::size_t offset = 0;
+  std::size_t begin = 0;
+  for (std::int64_t point = 0; point < last && offset < text.size(); ++point) {
+    if (point == first) begin = offset;
+    static_cast<void>(next_code_point(text, offset));
+  }
+  return first < last ? text.substr(begin, offset - begin) : std::string_view();
+}
+
+void append_json_row(std::string& out, const Model& model, const InputRow& input, const ModelRow& row, const Places& places) {
+  const Tokens& tokens = row.main;
+  const std::size_t count = tokens.ids.size();
+  out += fmt::format("{{\"row\":{},\"id\":{},\"ids\":", input.number, input.id.value_or("null"));
+  append_numbers_json(out, tokens.ids);
+  out += ",\"type_ids\":";
+  append_numbers_json(out, tokens.type_ids.empty() ? std::vector<std::uint8_t>(count) : tokens.type_ids);
+  out += ",\"tokens\":";
+  append_tokens_json(out, model, tokens.ids);
+  out += ",\"special\":";
+  append_numbers_json(out, tokens.special);
+  out += ",\"offsets\":[";
+  for (std::size_t k = 0; k < count; ++k) {
+    const bool placed = k < places.offsets.size() && places.offsets[k].first >= 0;
+    out += k > 0 ? "," : "";
+    out += placed ? fmt::format("[{},{}]", places.offsets[k].first, places.offsets[k].second) : "null";
+  }
+  out += "],\"sequence\":[";
+  for (std::size_t k = 0; k < count; ++k) {
+    const bool placed = k < places.sequence.size() && places.sequence[k] >= 0;
+    out += k > 0 ? "," : "";
+    out += placed ? std::to_string(places.sequence[k]) : "null";
+  }
+  out += ']';
+  if (row.decoder) {
+    out += ",\"decoder_ids\":";
+    append_numbers_json(out, row.decoder->ids);
+    out += ",\"decoder_tokens\":";
+    append_tokens_json(out, model, row.decoder->ids);
+  }
+  out += "}\n";
+}
+
+class Table {
+ public:
+  Table(const Model& model, Context& context) : model_(model), context_(context) {}
+
+  void print(const InputRow& input, const ModelRow& row, const Places& places) {
+    const ColorDepth color = context_.terminal.color;
+    const std::size_t columns = context_.terminal.columns;
+    const std::string count = fmt::format("row {}, {} tokens", input.number, row.main.ids.size());
+    std::string title = count;
+    if (input.row.text) title += ": “" + clipped_middle(visible(*input.row.text), columns - std::min(columns, count.size() + 4)) + "”";
+    context_.out.write(bold(title, color) + "\n");
+    tokens(input, row.main, places);
+    if (row.decoder) {
+      context_.out.write(bold("decoder", color) + "\n");
+      tokens(input, *row.decoder, {});
+    }
+    context_.out.write("\n");
+  }
+
+ private:
+  void tokens(const InputRow& input, const Tokens& tokens, const Places& places) {
+    const ColorDepth color = context_.terminal.color;
+    std::vector<std::string> labels;
+    std::size_t widest = 5;
+    for (const std::int32_t id : tokens.ids) {
+      labels.push_back(token_label(model_, id));
+      widest = std::max(widest, display_width(labels.back()));
+    }
+    widest = std::min<std::size_t>(widest, 28);
+    context_.out.write(dim(fmt::format("     #  {}      id  type  offsets    text", left_aligned("token", widest)), color) + "\n");
+    for (std::size_t k = 0; k < labels.size(); ++k) {
+      const int type = k < tokens.type_ids.size() ? tokens.type_ids[k] : 0;
+      std::string line = fmt::format("{:>6}  {}  {:>6}  {:>4}  ", k, left_aligned(labels[k], widest), tokens.ids[k], type);
+      if (k < places.offsets.size() && places.offsets[k].first >= 0) {
+        const auto [first, last] = places.offsets[k];
+        const bool second = places.sequence[k] == 1;
+        const std::string& source = second ? *input.row.pair : *input.row.text;
+        const std::string_view part = part_of(source, first, last);
+        line += fmt::format("{:<9}  {}{}", fmt::format("{}..{}", first, last), second ? "pair: " : "", clipped_middle(visible(part), 24));
+      } else if (tokens.special[k] != 0) {
+        line += "special";
+      }
+      while (line.ends_with(' ')) line.pop_back();
+      context_.out.write((tokens.special[k] != 0 ? dim(line, color) : line) + "\n");
+    }
+  }
+
+  const Model& model_;
+  Context& context_;
+};
+
+}  // namespace
+
+Result<int> run_tokenize(const TokenizeArguments& arguments, Context& context) {
+  LAYERSCOPE_ASSIGN(const std::unique_ptr<Model> model, Model::open(arguments.model, context.common.open_options(false)));
+  Table table(*model, context);
+  const TokenizeOptions& options = arguments.input.tokenize;
+  LAYERSCOPE_ASSIGN(const RowCounts counts, each_row(arguments.input, context, [&](const InputRow& input) -> Result<bool> {
+    LAYERSCOPE_ASSIGN(const ModelRow row, model->tokenize(input.row, options));
+    LAYERSCOPE_ASSIGN(const Places places, places_of(*model, input.row, row, options));
+    if (context.common.json) {
+      std::string line;
+      append_json_row(line, *model, input, row, places);
+      context.out.write(line);
+    } else {
+      table.print(input, row, places);
+    }
+    return true;
+  }));
+  return counts.status();
+}
+
+}  // namespace layerscope::cli
