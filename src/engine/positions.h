@@ -37,7 +37,9 @@ struct DistanceTable {
   std::int64_t span = 0;
   /// `table` [buckets, heads]. transformers, T5Attention._relative_position_bucket.
   DistanceTable(const BucketBias& bias, std::span<const float> table, std::int64_t heads, std::int64_t span);
-  [[nodiscard]] DistanceBias view() const noexcept { return {.table = values.data(), .stride = 2 * span + 1, .zero = span}; }
+  [[nodiscard]] DistanceBias view() const noexcept {
+    return {.table = values.data(), .stride = 2 * span + 1, .zero = span};
+  }
 };
 
 /// The bucket of a distance.
