@@ -50,7 +50,7 @@ struct Family {
   std::span<const std::string_view> model_types;
   ModelSpec (*describe)(Config& config) = nullptr;
   std::span<const Bind> binds;
-  std::span<const std::string_view> prefixes;  ///< of all sources, one of them in use: "", "bert."
+  std::span<const std::string_view> prefixes;  ///< of all sources, one of them in use: "", "model."
   std::span<const std::string_view> ignored;   ///< globs of tensors that hidden states do not need: heads, buffers
   std::span<const std::string_view> copies;    ///< "A=B": tensor A, where stored, must repeat tensor B byte for byte
 };

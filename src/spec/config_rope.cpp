@@ -35,8 +35,8 @@ struct Settings {
   }
 };
 
-// Llama 3.1: long wavelengths are stretched, short ones kept, those between blended.
-std::vector<float> llama3(std::vector<float> inverse, float factor, float low, float high, float trained) {
+// Long wavelengths are stretched, short ones kept, those between blended.
+std::vector<float> banded(std::vector<float> inverse, float factor, float low, float high, float trained) {
   for (float& frequency : inverse) {
     const float wavelength = 2.0F * std::numbers::pi_v<float> / frequency;
     if (wavelength < trained / high) continue;
@@ -148,7 +148,7 @@ Rope Config::rope(std::int64_t dims, double theta) {
     const double low = need("low_freq_factor"), high = need("high_freq_factor");
     require(high > low, "\"" + std::string(where) + "\" has \"high_freq_factor\" not above \"low_freq_factor\"");
     rope.frequencies =
-        FixedFrequencies{.inverse = llama3(plain, static_cast<float>(need("factor")), static_cast<float>(low),
+        FixedFrequencies{.inverse = banded(plain, static_cast<float>(need("factor")), static_cast<float>(low),
                                            static_cast<float>(high), static_cast<float>(trained_positions(true)))};
   } else if (type == "yarn") {
     const double trained = trained_positions(false);
@@ -182,8 +182,10 @@ Rope Config::rope(std::int64_t dims, double theta) {
     }
     rope.frequencies = std::move(both);
   } else {
-    refuse("\"" + std::string(where) + "\" has the type \"" + type +
-           "\", expected one of: default, linear, dynamic, yarn, llama3, longrope");
+    std::string known;
+    for (const char* name : {"default", "linear", "dynamic", "yarn", "llama3", "longrope"})
+      known += std::string(known.empty() ? "" : ", ") + name;
+    refuse("\"" + std::string(where) + "\" has the type \"" + type + "\", expected one of: " + known);
   }
   return rope;
 }

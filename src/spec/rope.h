@@ -8,7 +8,7 @@
 
 namespace layerscope {
 
-/// Angles that do not depend on the sequence: default, linear, llama3 and yarn end here. Everything is float32
+/// Angles that do not depend on the sequence: default, linear, yarn and the like end here. Everything is float32
 /// arithmetic in the order of transformers (src/transformers/modeling_rope_utils.py): a last bit of a frequency is a
 /// visible angle after some thousand positions.
 struct FixedFrequencies {

@@ -35,7 +35,7 @@ struct Embedding {
 };
 
 /// A learned term of the scores that depends on head and distance only; one table for the stack. (Raffel et al. 2020,
-/// transformers src/transformers/models/t5/modeling_t5.py, _relative_position_bucket)
+/// _relative_position_bucket of transformers)
 struct BucketBias {
   std::int64_t buckets = 0;
   std::int64_t max_distance = 0;
