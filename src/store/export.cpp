@@ -1,0 +1,201 @@
+#include <algorithm>
+#include <cstring>
+
+#include "base/try.h"
+#include "store/export_target.h"
+#include "store/merged_rows.h"
+#include "store/run.h"
+
+namespace layerscope {
+namespace {
+
+constexpr std::size_t kPiece = std::size_t{1} << 20;
+
+/// How the rows of the run lie in one tensor.
+struct ExportTensor {
+  enum class Kind : std::uint8_t {
+    kValues,   ///< copied row by row
+    kOffsets,  ///< counted anew over all rows
+  };
+  Kind kind = Kind::kValues;
+  std::string offsets;       ///< the tensor of offsets that delimits rows; empty: one unit a row
+  std::string units_like;    ///< where a shard lacks the tensor: zeros, as many as this one has units; empty: nothing
+};
+
+/// What the tensors of a schema mean, by name.
+ExportTensor describe(const ShardSchema& schema, const std::string& name) {
+  using Kind = ExportTensor::Kind;
+  if (name == "row") return {};
+  if (name == "id_offsets") return {Kind::kOffsets, name, ""};
+  if (name == "id") return {Kind::kValues, "id_offsets", ""};
+  for (const StackId stack : schema.stacks()) {
+    const std::string prefix = schema.prefix(stack);
+    if (name == prefix + "offsets" || name == prefix + "pos_offsets") return {Kind::kOffsets, name, ""};
+    if (name == prefix + "pos") return {Kind::kValues, prefix + "pos_offsets", ""};
+    if (name == prefix + "input_ids" || name == prefix + "special") return {Kind::kValues, prefix + "offsets", ""};
+    if (name == prefix + "type_ids") return {Kind::kValues, prefix + "offsets", prefix + "input_ids"};
+  }
+  for (const StoredSite& site : schema.sites) {
+    const std::string prefix = schema.prefix(token_stack(site));
+    if (name == site.name + ".offsets") return {Kind::kOffsets, name, ""};
+    if (name != site.name) continue;
+    switch (site.unit) {
+      case StoredUnit::kTokens: return {Kind::kValues, prefix + "offsets", ""};
+      case StoredUnit::kPooled: return {};
+      case StoredUnit::kPicks: return {Kind::kValues, prefix + "pos_offsets", ""};
+      case StoredUnit::kProbs: return {Kind::kValues, site.name + ".offsets", ""};
+    }
+  }
+  return {};
+}
+
+/// Totals over all shards, from their headers.
+Result<ShardCounts> count_run(const RunView& run, const ShardSchema& schema) {
+  ShardCounts counts;
+  counts.elements.resize(schema.sites.size());
+  for (const RunPart& part : run.parts) {
+    for (const ShardRecord& record : part.records) {
+      LAYERSCOPE_ASSIGN(const ShardReader shard, ShardReader::open(part.shard_path(record)));
+      const auto units = [&](const std::string& name) -> std::int64_t {
+        const ShardTensor* tensor = shard.find(name);
+        return tensor == nullptr || tensor->shape.rank() == 0 ? 0 : tensor->shape[0];
+      };
+      counts.rows += units("row");
+      for (const StackId stack : schema.stacks()) {
+        const auto index = static_cast<std::size_t>(stack);
+        const std::string prefix = schema.prefix(stack);
+        counts.tokens[index] += units(prefix + "input_ids");
+        counts.picks[index] += units(prefix + "pos");
+        counts.has_types[index] = counts.has_types[index] || shard.find(prefix + "type_ids") != nullptr;
+      }
+      counts.has_ids = counts.has_ids || shard.find("id") != nullptr;
+      counts.id_bytes += units("id");
+      for (std::size_t site = 0; site < schema.sites.size(); ++site) {
+        const ShardTensor* tensor = shard.find(schema.sites[site].name);
+        if (tensor == nullptr) return Error{ErrorCode::kDamage, shard.file().path() + ": lacks the tensor \"" + schema.sites[site].name + "\""};
+        counts.elements[site] += tensor->shape.elements();
+      }
+    }
+  }
+  return counts;
+}
+
+class Exporter {
+ public:
+  Exporter(const RunView& run, const ShardSchema& schema, ExportTarget& target, bool widen) : run_(run), schema_(schema), target_(target), widen_(widen) {}
+
+  Status copy(const ShardTensor& tensor) {
+    LAYERSCOPE_TRY(target_.begin(tensor));
+    written_ = 0;
+    const ExportTensor meaning = describe(schema_, tensor.name);
+    if (meaning.kind == ExportTensor::Kind::kOffsets) {
+      LAYERSCOPE_TRY(count_offsets(meaning.offsets));
+    } else {
+      LAYERSCOPE_TRY(for_each_row_span(run_, meaning.offsets, [&](const RowSpan& span) { return copy_span(span, tensor, meaning); }));
+    }
+    LAYERSCOPE_TRY(flush());
+    if (written_ != tensor.end - tensor.begin) {
+      return Error{ErrorCode::kDamage, "tensor \"" + tensor.name + "\": its rows have " + std::to_string(written_) + " bytes, the headers say " +
+                                           std::to_string(tensor.end - tensor.begin) + "; layerscope verify tells more"};
+    }
+    return target_.end();
+  }
+
+ private:
+  Status put(std::span<const std::byte> bytes) {
+    buffer_.insert(buffer_.end(), bytes.begin(), bytes.end());
+    if (buffer_.size() >= kPiece) return flush();
+    return {};
+  }
+  Status flush() {
+    written_ += buffer_.size();
+    LAYERSCOPE_TRY(target_.write(buffer_));
+    buffer_.clear();
+    return {};
+  }
+
+  /// The offsets of all rows, counted on from shard to shard.
+  Status count_offsets(const std::string& name) {
+    std::int64_t total = 0;
+    const auto put_value = [&](std::int64_t value) { return put(std::as_bytes(std::span<const std::int64_t, 1>(&value, 1))); };
+    LAYERSCOPE_TRY(put_value(0));
+    return for_each_row_span(run_, name, [&](const RowSpan& span) -> Status {
+      for (std::int64_t row = span.first; row < span.first + span.count; ++row) {
+        const auto at = static_cast<std::size_t>(row);
+        if (!span.offsets.empty()) total += span.offsets[at + 1] - span.offsets[at];
+        LAYERSCOPE_TRY(put_value(total));
+      }
+      return {};
+    });
+  }
+
+  Status copy_span(const RowSpan& span, const ShardTensor& tensor, const ExportTensor& meaning) {
+    std::int64_t first = span.first;
+    std::int64_t count = span.count;
+    if (!meaning.offsets.empty()) {
+      if (span.offsets.empty()) return {};
+      first = span.offsets[static_cast<std::size_t>(span.first)];
+      count = span.offsets[static_cast<std::size_t>(span.first + span.count)] - first;
+    }
+    const ShardTensor* source = span.shard.find(tensor.name);
+    if (source == nullptr) {
+      if (meaning.units_like.empty()) return {};
+      const std::vector<std::byte> zeros(static_cast<std::size_t>(count));
+      return put(zeros);
+    }
+    const std::uint64_t unit = dtype_size(source->dtype) * static_cast<std::uint64_t>(source->shape.rank() == 2 ? source->shape[1] : 1);
+    const std::uint64_t begin = static_cast<std::uint64_t>(first) * unit;
+    const std::uint64_t bytes = static_cast<std::uint64_t>(count) * unit;
+    if (bytes > source->end - source->begin || begin > source->end - source->begin - bytes) {
+      return Error{ErrorCode::kDamage, span.shard.file().path() + ": the offsets of tensor \"" + tensor.name + "\" leave it"};
+    }
+    return copy_bytes(span.shard, *source, begin, bytes);
+  }
+
+  Status copy_bytes(const ShardReader& shard, const ShardTensor& source, std::uint64_t begin, std::uint64_t bytes) {
+    while (bytes > 0) {
+      piece_.resize(static_cast<std::size_t>(std::min<std::uint64_t>(bytes, kPiece)));
+      LAYERSCOPE_TRY(shard.read(source, begin, piece_));
+      begin += piece_.size();
+      bytes -= piece_.size();
+      if (source.dtype == DType::kBF16 && widen_) widen();
+      LAYERSCOPE_TRY(put(piece_));
+    }
+    return {};
+  }
+
+  /// bfloat16 is the upper half of a float32.
+  void widen() {
+    std::vector<std::byte> wide(piece_.size() * 2);
+    for (std::size_t at = 0; at < piece_.size(); at += 2) std::memcpy(wide.data() + 2 * at + 2, piece_.data() + at, 2);
+    piece_ = std::move(wide);
+  }
+
+  const RunView& run_;
+  const ShardSchema& schema_;
+  ExportTarget& target_;
+  const bool widen_;
+  std::vector<std::byte> buffer_, piece_;
+  std::uint64_t written_ = 0;
+};
+
+}  // namespace
+
+Status export_run(const std::string& folder, ExportFormat format, const std::string& target, bool allow_incomplete, bool overwrite) {
+  LAYERSCOPE_ASSIGN(const RunView run, open_run(folder, allow_incomplete));
+  const ShardSchema& schema = run.parts.front().manifest.schema;
+  LAYERSCOPE_ASSIGN(const ShardCounts counts, count_run(run, schema));
+  std::vector<ShardTensor> tensors = shard_tensors(schema, counts);
+  if (widens_bf16(format)) {
+    for (ShardTensor& tensor : tensors) {
+      if (tensor.dtype == DType::kBF16) tensor.dtype = DType::kF32;
+    }
+  }
+  const ShardLayout layout(std::move(tensors));
+  LAYERSCOPE_ASSIGN(const std::unique_ptr<ExportTarget> out, open_export_target(format, target, layout, overwrite));
+  Exporter exporter(run, schema, *out, widens_bf16(format));
+  for (const ShardTensor& tensor : layout.tensors()) LAYERSCOPE_TRY(exporter.copy(tensor));
+  return out->finish();
+}
+
+}  // namespace layerscope

@@ -1,0 +1,32 @@
+// Where an export goes: tensors one after another, whose shapes are known before.
+#pragma once
+
+#include <memory>
+#include <span>
+#include <string>
+#include <vector>
+
+#include "layerscope/error.h"
+#include "store/layout.h"
+#include "store/run.h"
+
+namespace layerscope {
+
+/// Takes tensors in the order of the layout it was made with, each whole. Nothing has its final name before finish.
+class ExportTarget {
+ public:
+  virtual ~ExportTarget() = default;
+  [[nodiscard]] virtual Status begin(const ShardTensor& tensor) = 0;
+  [[nodiscard]] virtual Status write(std::span<const std::byte> bytes) = 0;
+  [[nodiscard]] virtual Status end() = 0;
+  [[nodiscard]] virtual Status finish() = 0;
+};
+
+/// True if the format has no bfloat16.
+[[nodiscard]] constexpr bool widens_bf16(ExportFormat format) noexcept { return format != ExportFormat::kSafetensors; }
+
+/// Opens `path`. Errors: kUsage if something is there and may not be overwritten, kResource.
+[[nodiscard]] Result<std::unique_ptr<ExportTarget>> open_export_target(ExportFormat format, const std::string& path, const ShardLayout& layout,
+                                                                       bool overwrite);
+
+}  // namespace layerscope
