@@ -21,3 +21,10 @@ target_link_libraries(layerscope_tokenizer_rust INTERFACE
   $<BUILD_INTERFACE:${LAYERSCOPE_TOKENIZER_ARCHIVE}>
   $<INSTALL_INTERFACE:$<INSTALL_PREFIX>/${CMAKE_INSTALL_LIBDIR}/liblayerscope_tokenizer.a>
   ${CMAKE_DL_LIBS})
+
+if(LAYERSCOPE_TESTS)
+  add_test(NAME tokenizer_steps
+           COMMAND ${CMAKE_COMMAND} -E env CARGO_TARGET_DIR=${LAYERSCOPE_CARGO_DIR}
+                   ${CARGO} test --release --locked --quiet --package onig
+                   --manifest-path ${CMAKE_SOURCE_DIR}/rust/tokenizer/Cargo.toml)
+endif()

@@ -1,5 +1,6 @@
 #include "base/json.h"
 
+#define SIMDJSON_EXCEPTIONS 0  // no conversion of its results that throws, so that none is used by mistake
 #include <simdjson.h>
 
 #include <algorithm>
@@ -141,8 +142,11 @@ class Reader {
   }
 
   Result<Json> read_word(ondemand::value value, std::string_view token) const {
-    if (token == "null" && value.is_null()) return Json();
     bool truth = false;
+    if (token == "null") {
+      if (const auto error = value.is_null().get(truth)) return fail(describe(error));
+      return truth ? Result<Json>(Json()) : fail(describe(simdjson::N_ATOM_ERROR));
+    }
     if (const auto error = value.get_bool().get(truth)) return fail(describe(error));
     return Json(truth);
   }

@@ -42,6 +42,10 @@ Status HeaderReader::read_entry(std::string name, std::vector<TensorEntry>& entr
   if (entries.size() == kMaxTensorsInFile) {
     return fail("describes more than " + std::to_string(kMaxTensorsInFile) + " tensors");
   }
+  name_bytes_ += name.size();
+  if (name_bytes_ > kMaxNameBytesInFile) {
+    return fail("has names of more than " + std::to_string(kMaxNameBytesInFile) + " bytes together");
+  }
   tensor_ = name;
   TensorEntry entry;
   entry.name = std::move(name);
@@ -70,8 +74,7 @@ Status HeaderReader::read_metadata() {
     if (keys.size() == kMaxMetadataEntries) {
       return fail("__metadata__ has more than " + std::to_string(kMaxMetadataEntries) + " entries");
     }
-    std::string value;
-    LAYERSCOPE_TRY(read_string("a value of __metadata__", value));
+    LAYERSCOPE_TRY(skip_string("a value of __metadata__"));
     keys.push_back(std::move(key));
     return {};
   });
@@ -135,13 +138,26 @@ Status HeaderReader::read_object(std::string_view what, OnMember on_member) {
 
 Status HeaderReader::read_string(std::string_view what, std::string& out) {
   if (!take('"')) return malformed("a string as " + std::string(what));
-  while (at_ < text_.size()) {
-    const std::size_t start = at_;
-    while (at_ < text_.size() && text_[at_] != '"' && text_[at_] != '\\' && static_cast<unsigned char>(text_[at_]) >= 0x20) {
-      ++at_;
+  return read_characters(out, true);
+}
+
+Status HeaderReader::skip_string(std::string_view what) {
+  if (!take('"')) return malformed("a string as " + std::string(what));
+  std::string dropped;
+  return read_characters(dropped, false);
+}
+
+Status HeaderReader::read_characters(std::string& out, bool keep) {
+  const auto is_plain = [](char c) { return c != '"' && c != '\\' && static_cast<unsigned char>(c) >= 0x20; };
+  while (true) {
+    const std::string_view rest = text_.substr(at_);
+    const auto plain = static_cast<std::size_t>(std::ranges::find_if_not(rest, is_plain) - rest.begin());
+    if (keep && out.size() + plain > kMaxNameBytes) {
+      return malformed("names of at most " + std::to_string(kMaxNameBytes) + " bytes");
     }
-    out.append(text_.substr(start, at_ - start));
-    if (at_ == text_.size()) break;
+    at_ += plain;
+    if (at_ == text_.size()) return malformed("the end of a string");
+    if (keep) out.append(rest.substr(0, plain));
     if (text_[at_] == '"') {
       ++at_;
       return {};
@@ -149,8 +165,8 @@ Status HeaderReader::read_string(std::string_view what, std::string& out) {
     if (text_[at_] != '\\') return malformed("no control character inside a string");
     ++at_;
     LAYERSCOPE_TRY(read_escape(out));
+    if (!keep) out.clear();
   }
-  return malformed("the end of a string");
 }
 
 Status HeaderReader::read_escape(std::string& out) {

@@ -32,7 +32,11 @@ class HeaderReader {
 
   template <class OnMember>
   Status read_object(std::string_view what, OnMember on_member);
+  /// A key or another short string: at most kMaxNameBytes.
   Status read_string(std::string_view what, std::string& out);
+  /// A string of any length, checked and dropped.
+  Status skip_string(std::string_view what);
+  Status read_characters(std::string& out, bool keep);
   Status read_escape(std::string& out);
   Status read_hex4(char32_t& unit);
   Status read_integer(std::string_view what, std::uint64_t& out);
@@ -47,6 +51,7 @@ class HeaderReader {
   std::string_view text_;
   std::string_view file_;
   std::size_t at_ = 0;
+  std::size_t name_bytes_ = 0;
   std::string tensor_;  // whose entry is being read; empty outside of one
 };
 

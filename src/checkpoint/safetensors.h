@@ -20,8 +20,10 @@ namespace layerscope {
 
 /// The reference reader's limit.
 inline constexpr std::uint64_t kMaxSafetensorsHeader = 100'000'000;
-/// Limits of our own, far above any published checkpoint, that keep what a header can make us allocate below 50 MB.
+/// Limits of our own, far above any published checkpoint, that keep what a header can make us allocate below 100 MB.
 inline constexpr std::size_t kMaxTensorsInFile = 200'000;
+inline constexpr std::size_t kMaxNameBytes = 4096;                      ///< of one name
+inline constexpr std::size_t kMaxNameBytesInFile = std::size_t{16} << 20;  ///< of all names together
 inline constexpr std::size_t kMaxMetadataEntries = 10'000;
 
 /// One tensor of a header.

@@ -5,6 +5,7 @@
 #include <memory>
 #include <optional>
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include "base/hash.h"
@@ -28,11 +29,13 @@ class RowReader {
   virtual ~RowReader() = default;
   /// The next row; nothing at the end. An error (kRuntime) only if the input itself cannot be read.
   [[nodiscard]] virtual Result<std::optional<InputRow>> next() = 0;
-  /// Bytes of the input up to the end of the last row delivered, and their XXH3-128.
+  /// Bytes of the input up to the end of the last row delivered (at the end: all), and their XXH3-128.
   [[nodiscard]] virtual std::uint64_t bytes() const = 0;
   [[nodiscard]] virtual std::string prefix_hash() const = 0;
   /// Total bytes if known (a regular file or arguments), for progress and estimates.
   [[nodiscard]] virtual std::optional<std::uint64_t> total_bytes() const = 0;
+  /// "txt", "jsonl" or "arguments": how the rows were read.
+  [[nodiscard]] virtual std::string_view kind() const = 0;
 };
 
 /// Longest line that is read (64 MiB): a longer one is a bad row and is skipped over without being held.

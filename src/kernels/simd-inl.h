@@ -53,8 +53,14 @@ HWY_INLINE Vector load(const Bf16* from, Full) {
   return hn::BitCast(kFloats, hn::ShiftLeft<16>(hn::PromoteTo(kWords, hn::LoadU(narrow, from))));
 }
 HWY_INLINE Vector load(const Half* from, Full) {
-  const hn::Rebind<Half, Floats> narrow;
-  return hn::PromoteTo(kFloats, hn::LoadU(narrow, from));
+  if constexpr (HWY_ARCH_X86 && HWY_MAX_BYTES == 16) {  // no instruction for it, and the library's stand-in loses infinity
+    alignas(64) float lanes[kLanes];
+    for (std::int64_t i = 0; i < kLanes; ++i) lanes[i] = half_to_float(from[i].bits);
+    return hn::Load(kFloats, lanes);
+  } else {
+    const hn::Rebind<Half, Floats> narrow;
+    return hn::PromoteTo(kFloats, hn::LoadU(narrow, from));
+  }
 }
 /// The first `count` lanes from memory, the others 0.
 template <class T>
@@ -116,30 +122,28 @@ HWY_INLINE Vector polynomial(const float (&coefficients)[kCount], Vector x) {
   }
 }
 
-/// power * 2^n for |n| <= 128.
+/// value * 2^n, 0 for n = -127 and infinity for n = 128. A product, so that NaN stays NaN whatever n came of it.
 HWY_INLINE Vector scale_by_power(Vector value, hn::Vec<hn::RebindToSigned<Words>> n) {
   const hn::RebindToSigned<Words> integers;
-  return hn::BitCast(kFloats, hn::Add(hn::BitCast(integers, value), hn::ShiftLeft<23>(n)));
+  return hn::Mul(value, hn::BitCast(kFloats, hn::ShiftLeft<23>(hn::Add(n, hn::Set(integers, 127)))));
 }
 
-/// 2^x, 0 below 2^-126, infinity from 2^128 on. NaN stays NaN: Max and Min give their second argument then.
+/// 2^x, 0 below 2^-126.5, infinity from 2^127.5 on. NaN stays NaN: Max and Min give their second argument then.
 HWY_INLINE Vector exp2(Vector x) {
   static constexpr float kCoefficients[] = {1.0F, 0.693147207F, 0.240226509F, 0.0555032723F, 0.00961805668F, 0.00134004282F, 0.000154614447F};
   const Vector bounded = hn::Min(set(128.0F), hn::Max(set(-127.0F), x));
   const auto n = hn::NearestInt(bounded);
-  const Vector power = scale_by_power(polynomial(kCoefficients, hn::Sub(bounded, hn::ConvertTo(kFloats, n))), n);
-  return hn::IfThenZeroElse(hn::Lt(x, set(-126.0F)), power);
+  return scale_by_power(polynomial(kCoefficients, hn::Sub(bounded, hn::ConvertTo(kFloats, n))), n);
 }
 
-/// e^x, with x reduced in two steps (Cody and Waite) so that large arguments keep their relative precision.
+/// e^x over exp2's range, with x reduced in two steps (Cody and Waite) so that large arguments keep their precision.
 HWY_INLINE Vector exp(Vector x) {
   static constexpr float kCoefficients[] = {1.0F, 1.00000004F, 0.500000005F, 0.166664155F, 0.0416663529F, 0.0083751264F, 0.00139411084F};
-  const Vector bounded = hn::Min(set(88.73F), hn::Max(set(-87.5F), x));
+  const Vector bounded = hn::Min(set(88.73F), hn::Max(set(-88.0F), x));
   const auto n = hn::NearestInt(hn::Mul(bounded, set(1.44269504F)));
   const Vector turns = hn::ConvertTo(kFloats, n);
   const Vector rest = hn::NegMulAdd(turns, set(-2.12194440e-4F), hn::NegMulAdd(turns, set(0.693359375F), bounded));
-  const Vector power = scale_by_power(polynomial(kCoefficients, rest), n);
-  return hn::IfThenZeroElse(hn::Lt(x, set(-87.33F)), power);
+  return scale_by_power(polynomial(kCoefficients, rest), n);
 }
 
 HWY_INLINE Vector sigmoid(Vector x) { return hn::Div(set(1.0F), hn::Add(set(1.0F), exp(hn::Neg(x)))); }

@@ -85,11 +85,9 @@ void Config::require(bool condition, const std::string& message) {
   if (!condition) refuse(message);
 }
 
-template <class T>
-T Config::wrong(std::string_view key, const Json* value, std::string_view expected, T harmless) {
+void Config::refuse_value(std::string_view key, const Json* value, std::string_view expected) {
   const std::string found = value == nullptr ? "is missing" : "is " + shown(*value);
   refuse("\"" + std::string(key) + "\" " + found + ", expected " + std::string(expected));
-  return harmless;
 }
 
 std::string Config::model_type() {
@@ -187,24 +185,24 @@ Activation Config::activation_named(std::string_view key, std::string_view name)
 void Config::only(std::string_view key, bool value) {
   const Json* found = look(key);
   if (found == nullptr) return;
-  if (found->boolean() == nullptr || *found->boolean() != value) wrong(key, found, value ? "true" : "false", 0);
+  if (found->boolean() == nullptr || *found->boolean() != value) refuse_value(key, found, value ? "true" : "false");
 }
 
 void Config::only(std::string_view key, std::int64_t value) {
   const Json* found = look(key);
   if (found == nullptr) return;
-  if (found->integer() == nullptr || *found->integer() != value) wrong(key, found, std::to_string(value), 0);
+  if (found->integer() == nullptr || *found->integer() != value) refuse_value(key, found, std::to_string(value));
 }
 
 void Config::only(std::string_view key, std::string_view value) {
   const Json* found = look(key);
   if (found == nullptr) return;
-  if (found->string() == nullptr || *found->string() != value) wrong(key, found, "\"" + std::string(value) + "\"", 0);
+  if (found->string() == nullptr || *found->string() != value) refuse_value(key, found, "\"" + std::string(value) + "\"");
 }
 
 void Config::absent(std::string_view key) {
   const Json* found = look(key);
-  if (found != nullptr && !is_off(*found)) wrong(key, found, "no such setting (it is not supported for this model type)", 0);
+  if (found != nullptr && !is_off(*found)) refuse_value(key, found, "no such setting (it is not supported for this model type)");
 }
 
 void Config::ignore(std::string_view key) { read_.emplace(key); }

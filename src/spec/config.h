@@ -55,6 +55,7 @@ class Config {
   void only(std::string_view key, bool value);
   void only(std::string_view key, std::int64_t value);
   void only(std::string_view key, std::string_view value);
+  void only(std::string_view key, const char* value) { only(key, std::string_view(value)); }  // or it would be a bool
   /// The key must be absent or null, or an empty list or object.
   void absent(std::string_view key);
   /// The value is known not to matter for hidden states.
@@ -77,8 +78,12 @@ class Config {
 
  private:
   const Json* look(std::string_view key);
+  void refuse_value(std::string_view key, const Json* value, std::string_view expected);
   template <class T>
-  T wrong(std::string_view key, const Json* value, std::string_view expected, T harmless);
+  T wrong(std::string_view key, const Json* value, std::string_view expected, T harmless) {
+    refuse_value(key, value, expected);
+    return harmless;
+  }
 
   Json json_;
   std::string file_;

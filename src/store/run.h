@@ -20,6 +20,7 @@ struct ShardRecord {
   std::string xxh128, input_prefix_xxh128;
 };
 
+/// What is wrong with a shard, or with the manifest or journal (shard -1).
 struct ShardDamage {
   std::int64_t shard = 0;
   int part = -1;  ///< -1 in a run without parts

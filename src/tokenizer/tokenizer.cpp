@@ -38,12 +38,9 @@ Error to_error(int kind, char* message, const std::string& path) {
   const Text owned(message);
   const std::string text = owned ? owned.get() : "out of memory";
   switch (kind) {
-    case LAYERSCOPE_TOKENIZER_MODEL:
-      return Error{ErrorCode::kModel, path + ": " + text};
-    case LAYERSCOPE_TOKENIZER_USAGE:
-      return Error{ErrorCode::kUsage, text};
-    default:
-      return Error{ErrorCode::kInput, text};
+    case LAYERSCOPE_TOKENIZER_MODEL: return Error{ErrorCode::kModel, path + ": " + text};
+    case LAYERSCOPE_TOKENIZER_USAGE: return Error{ErrorCode::kUsage, text};
+    default: return Error{ErrorCode::kInput, text};
   }
 }
 

@@ -24,7 +24,7 @@ struct Encoding {
 struct EncodeOptions {
   bool add_special_tokens = true;
   /// Cut to this many tokens, special ones included (longest first for pairs, from the right), as transformers does.
-  std::optional<std::int64_t> max_length;
+  std::optional<std::int64_t> max_length = std::nullopt;
   bool want_offsets = false;  ///< fill `offsets` and `sequence`; they cost a little
 };
 

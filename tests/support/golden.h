@@ -13,6 +13,7 @@
 
 #include "base/mapped_file.h"
 #include "checkpoint/safetensors.h"
+#include "checkpoint/source.h"
 #include "layerscope/model.h"
 #include "layerscope/tap.h"
 

@@ -194,7 +194,11 @@ pub unsafe extern "C" fn layerscope_tokenizer_decode(
 /// # Safety
 /// See the header.
 #[no_mangle]
-pub unsafe extern "C" fn layerscope_tokenizer_token(tokenizer: *const Loaded, id: i32, size: *mut usize) -> *mut c_char {
+pub unsafe extern "C" fn layerscope_tokenizer_token(
+    tokenizer: *const Loaded,
+    id: i32,
+    size: *mut usize,
+) -> *mut c_char {
     let find = || Ok(u32::try_from(id).ok().and_then(|id| unsafe { &*tokenizer }.tokenizer.id_to_token(id)));
     match guarded(Kind::Input, find) {
         Ok(Some(token)) => {

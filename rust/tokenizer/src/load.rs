@@ -42,7 +42,8 @@ fn refuse<T>(message: impl Into<String>) -> Result<T, Failure> {
 pub fn load(json: &[u8]) -> Result<Loaded, Failure> {
     check_depth(json)?;
     onig::start_budget(json.len());
-    let mut tokenizer: Tokenizer = serde_json::from_slice(json).map_err(|e| Failure::new(Kind::Model, e.to_string()))?;
+    let mut tokenizer: Tokenizer =
+        serde_json::from_slice(json).map_err(|e| Failure::new(Kind::Model, e.to_string()))?;
     let declared: Declared = serde_json::from_slice(json).map_err(|e| Failure::new(Kind::Model, e.to_string()))?;
     tokenizer.with_padding(None);
     tokenizer.with_truncation(None).map_err(|e| Failure::new(Kind::Model, e.to_string()))?;

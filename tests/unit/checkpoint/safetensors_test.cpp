@@ -203,7 +203,7 @@ TEST(Safetensors, RefusesBadHeaders) {
       {changed("[0,16]", "[0,1.6e1]"), "non-negative integer without fraction or exponent in data_offsets"},
       {changed("[0,16]", "[0,99999999999999999999]"), "data_offsets overflows"},
       {changed("[0,16]", "[16,0]"), "tensor \"a\": data_offsets [16, 0] leave a hole after byte 0"},
-      {changed("[16,24]", "[16,8]"), "data_offsets [16, 8]"},
+      {changed("[16,24]", "[16,8]"), "tensor \"b\": data_offsets [16, 8] end before they begin"},
       {changed("[16,24]", "[17,25]"), "tensor \"b\": data_offsets [17, 25] leave a hole after byte 16"},
       {changed("[16,24]", "[15,23]"), "tensor \"b\": data_offsets [15, 23] overlap the tensor before, which ends at 16"},
       {changed("[16,24]", "[0,8]"), "overlap the tensor before"},
@@ -294,13 +294,26 @@ TEST(Safetensors, EveryFlippedBitIsRefusedOrHarmless) {
 }
 
 TEST(Safetensors, LongNamesAreCutInMessages) {
-  const std::string name(5000, 'n');
+  const std::string name(kMaxNameBytes, 'n');
   const std::string message = refusal(safetensors_bytes("{" + entry(name, "F99", "[1]", "[0,4]") + "}", 4));
   EXPECT_THAT(message, HasSubstr("nnn..."));
   EXPECT_LT(message.size(), 300U);
 }
 
+TEST(Safetensors, LongMetadataIsFine) {
+  const std::string value = std::string(kMaxNameBytes, 'v') + R"(\n\ud83d\ude00)" + std::string(kMaxNameBytes, 'v');
+  EXPECT_EQ(refusal(safetensors_bytes(R"({"__metadata__":{"workflow":")" + value + "\"}}", 0)), "accepted with 0 tensors");
+  EXPECT_THAT(refusal(safetensors_bytes(R"({"__metadata__":{"workflow":")" + value + "\\x\"}}", 0)), HasSubstr("an escape that JSON"));
+}
+
 TEST(Safetensors, CountsAreLimited) {
+  EXPECT_THAT(refusal(safetensors_bytes("{" + entry(std::string(kMaxNameBytes + 1, 'n'), "U8", "[0]", "[0,0]") + "}", 0)),
+              HasSubstr("names of at most 4096 bytes"));
+  std::string names = "{";
+  for (std::size_t i = 0; i * 4000 <= kMaxNameBytesInFile; ++i) {
+    names += (i > 0 ? "," : "") + entry(std::string(4000, 'n') + std::to_string(i), "U8", "[0]", "[0,0]");
+  }
+  EXPECT_THAT(refusal(safetensors_bytes(names + "}", 0)), HasSubstr("has names of more than 16777216 bytes together"));
   std::string tensors = "{";
   for (std::size_t i = 0; i <= kMaxTensorsInFile; ++i) {
     tensors += (i > 0 ? "," : "") + entry(std::to_string(i), "U8", "[0]", "[0,0]");

@@ -12,7 +12,7 @@ use std::sync::{Mutex, Once, PoisonError};
 
 /// Steps that every row may take whatever its length.
 const BASE_STEPS: i64 = 20_000_000;
-/// Steps more for each byte of the row; the patterns of GPT-2, Llama 3 and Qwen 2 take below 20.
+/// Steps more for each byte of the row; the patterns of GPT-2, Llama 3 and Qwen 2 take below 50 of any text.
 const STEPS_PER_BYTE: i64 = 200;
 /// Entries of the match stack for each byte of the searched text, beside the base; `\p{L}+` takes one.
 const STACK_PER_BYTE: usize = 4;
@@ -82,9 +82,18 @@ extern "C" {
     fn layerscope_onig_new_match_param() -> *mut onig_sys::OnigMatchParam;
     fn layerscope_onig_free_match_param(param: *mut onig_sys::OnigMatchParam);
     fn layerscope_onig_initialize_match_param(param: *mut onig_sys::OnigMatchParam) -> c_int;
-    fn layerscope_onig_set_match_stack_limit_size_of_match_param(param: *mut onig_sys::OnigMatchParam, size: c_uint) -> c_int;
-    fn layerscope_onig_set_retry_limit_in_match_of_match_param(param: *mut onig_sys::OnigMatchParam, limit: c_ulong) -> c_int;
-    fn layerscope_onig_set_callout_user_data_of_match_param(param: *mut onig_sys::OnigMatchParam, data: *mut c_void) -> c_int;
+    fn layerscope_onig_set_match_stack_limit_size_of_match_param(
+        param: *mut onig_sys::OnigMatchParam,
+        size: c_uint,
+    ) -> c_int;
+    fn layerscope_onig_set_retry_limit_in_match_of_match_param(
+        param: *mut onig_sys::OnigMatchParam,
+        limit: c_ulong,
+    ) -> c_int;
+    fn layerscope_onig_set_callout_user_data_of_match_param(
+        param: *mut onig_sys::OnigMatchParam,
+        data: *mut c_void,
+    ) -> c_int;
     fn layerscope_onig_init_for_match_at(regex: onig_sys::OnigRegex) -> c_int;
     fn layerscope_onig_set_subexp_call_limit_in_search(limit: c_ulong) -> c_int;
 }
