@@ -176,16 +176,16 @@ class Drawing {
   void legend() {
     if (scale_.empty()) return;
     std::string ramp;
-    constexpr int kSteps = 24;
-    for (int step = 0; step < kSteps; ++step) {
-      const double position = (step + 0.5) / kSteps;
+    const int steps = style_.columns < 60 ? 16 : 24;
+    for (int step = 0; step < steps; ++step) {
+      const double position = (step + 0.5) / steps;
       ramp += style_.color == ColorDepth::kNone ? std::string(bar(position)) : on_ramp(" ", position, style_.color);
     }
     std::string text = fmt::format("{}{} {} {}", std::string(number_width_ + 1, ' '), short_number(scale_.low(), style_.measure), ramp,
                                    short_number(scale_.high(), style_.measure));
     if (scale_.logarithmic()) text += "  log";
-    if (group_ > 1) text += fmt::format("  a column is the mean of {} layers", group_);
     out_ += text + "\n";
+    if (group_ > 1) out_ += fmt::format("{}a column is the mean of {} layers\n", std::string(number_width_ + 1, ' '), group_);
   }
 
   [[nodiscard]] float value(std::size_t row, std::size_t column) const { return grid_.values[row * grid_.columns.size() + column]; }
