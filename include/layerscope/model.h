@@ -14,10 +14,11 @@
 namespace layerscope {
 
 struct OpenOptions {
-  std::string dtype = "f32";   ///< "f32": everything in float32; "bf16": weights and inputs of matrix products in bfloat16
+  std::string dtype =
+      "f32";  ///< "f32": everything in float32; "bf16": weights and inputs of matrix products in bfloat16
   std::string device = "cpu";
-  std::string isa;             ///< force a lower instruction set; empty: the best of the machine
-  bool weights = true;         ///< false: only config, names and shapes (inspect, tokenize)
+  std::string isa;      ///< force a lower instruction set; empty: the best of the machine
+  bool weights = true;  ///< false: only config, names and shapes (inspect, tokenize)
 };
 
 /// Token ids of one stack of one row.
@@ -29,13 +30,13 @@ struct Tokens {
 
 /// One row ready to run. `decoder` only for models with two stacks.
 struct ModelRow {
-  Tokens main;                    ///< the encoder's tokens where there is one, else the decoder's
+  Tokens main;  ///< the encoder's tokens where there is one, else the decoder's
   std::optional<Tokens> decoder;
 };
 
 /// A row as it comes in.
 struct TextRow {
-  std::optional<std::string> text;              ///< either text (and perhaps pair) or ids
+  std::optional<std::string> text;  ///< either text (and perhaps pair) or ids
   std::optional<std::string> pair;
   std::optional<std::vector<std::int32_t>> ids;
   std::optional<std::vector<std::uint8_t>> type_ids;
@@ -45,20 +46,20 @@ struct TextRow {
 
 struct TokenizeOptions {
   bool add_special_tokens = true;
-  bool truncate = false;                        ///< --on-long truncate; otherwise too long is an error
-  std::optional<std::int64_t> max_length;       ///< --max-length
+  bool truncate = false;                   ///< --on-long truncate; otherwise too long is an error
+  std::optional<std::int64_t> max_length;  ///< --max-length
 };
 
 /// What is known of an opened model without running it.
 struct ModelInfo {
-  std::string path;        ///< the folder as given
+  std::string path;  ///< the folder as given
   std::string model_type;
-  std::uint64_t parameters = 0;  ///< elements of all float tensors of the checkpoint
+  std::uint64_t parameters = 0;    ///< elements of all float tensors of the checkpoint
   std::vector<std::string> files;  ///< config.json, weight files and tokenizer file, as opened
   std::string tokenizer_hash;      ///< XXH3-128 of the tokenizer file, empty without one
   std::string device, isa, library, determinism, dtype;
   bool has_tokenizer = false;
-  bool has_type_ids = false;       ///< rows may carry type ids
+  bool has_type_ids = false;  ///< rows may carry type ids
   bool two_stacks = false;
   std::int64_t vocabulary_size = 0;
   std::optional<std::int64_t> max_tokens;  ///< usable positions of a learned table; nothing for models without one
@@ -70,8 +71,8 @@ struct ModelState;
 /// An opened model. All methods are const and may be called from several threads at once.
 class Model {
  public:
-  /// Opens a folder. Errors: kModel with file and field for anything missing, corrupt, hostile or unsupported; kUsage for
-  /// unknown options.
+  /// Opens a folder. Errors: kModel with file and field for anything missing, corrupt, hostile or unsupported; kUsage
+  /// for unknown options.
   [[nodiscard]] static Result<std::unique_ptr<Model>> open(const std::string& folder, const OpenOptions& options = {});
   ~Model();
   Model(const Model&) = delete;
