@@ -25,12 +25,12 @@ const std::atomic<bool>& stop_requested() noexcept { return stop; }
 int signal_status() noexcept { return signal_number == 0 ? 0 : 128 + signal_number; }
 
 void catch_signals(bool deferred) noexcept {
-  struct sigaction action{};
+  struct sigaction action {};
   sigemptyset(&action.sa_mask);
   action.sa_handler = deferred ? remember_signal : exit_on_signal;
   action.sa_flags = static_cast<int>(SA_RESETHAND);
   for (const int number : {SIGINT, SIGTERM}) {
-    struct sigaction present{};
+    struct sigaction present {};
     if (sigaction(number, nullptr, &present) == 0 && present.sa_handler == SIG_IGN) continue;  // as nohup left it
     sigaction(number, &action, nullptr);
   }
