@@ -1,5 +1,7 @@
 #include "job/pipeline.h"
 
+#include <signal.h>
+
 #include <algorithm>
 #include <new>
 #include <thread>
@@ -15,6 +17,14 @@ namespace {
 constexpr std::size_t kOpenShards = 3;
 constexpr std::chrono::milliseconds kNap{5};
 constexpr std::chrono::milliseconds kProgressEvery{200};
+
+/// A file that grows over the process's limit is an error of the write, not the end of the process.
+void block_file_size_signal() {
+  sigset_t signals;
+  sigemptyset(&signals);
+  sigaddset(&signals, SIGXFSZ);
+  pthread_sigmask(SIG_BLOCK, &signals, nullptr);
+}
 
 /// The body of a thread: memory that runs out is an error like any other.
 template <class Body>
@@ -91,6 +101,7 @@ Result<bool> Pipeline::step() {
 }
 
 void Pipeline::worker() {
+  block_file_size_signal();
   parts_.model.enter_worker();
   while (!stopped()) {
     bool did = false;
@@ -130,9 +141,13 @@ Status Pipeline::finish_shards() {
 }
 
 void Pipeline::finisher() {
+  block_file_size_signal();
   if (Status status = guarded([&] { return finish_shards(); }); !status) fail(status.error());
-  finished_ = true;
-  wake();
+  {
+    const std::lock_guard lock(mutex_);
+    finished_ = true;
+  }
+  ended_.notify_all();
 }
 
 Status Pipeline::run() {
@@ -140,19 +155,19 @@ Status Pipeline::run() {
   std::vector<std::thread> threads;
   threads.emplace_back([this] { finisher(); });
   for (int worker_index = 0; worker_index < options_.workers; ++worker_index) threads.emplace_back([this] { worker(); });
-  auto next = started_ + kProgressEvery;
-  while (!finished_) {
-    wait();
-    if (!parts_.hooks.progress || std::chrono::steady_clock::now() < next) continue;
-    parts_.hooks.progress(progress());
-    next = std::chrono::steady_clock::now() + kProgressEvery;
+  std::unique_lock lock(mutex_);
+  while (!ended_.wait_for(lock, kProgressEvery, [this] { return finished_; })) {
+    lock.unlock();
+    if (parts_.hooks.progress) parts_.hooks.progress(progress());
+    lock.lock();
   }
+  lock.unlock();
   for (std::thread& thread : threads) thread.join();
   if (error_) return *error_;
   if (const auto bad_row = planner_.input_error()) return *bad_row;
   if (stopped() && !(all_computed() && scheduler_.open_shards() == 0)) {
-    return Error{ErrorCode::kCancelled, parts_.run.folder() + ": stopped; the same command goes on after shard " +
-                                            std::to_string(parts_.run.records().size()) + " of what is finished"};
+    return Error{ErrorCode::kCancelled, parts_.run.folder() + ": stopped with " + std::to_string(parts_.run.records().size()) +
+                                            " shards finished; the same command goes on from there"};
   }
   return {};
 }

@@ -67,9 +67,9 @@ class Pipeline {
   std::atomic<std::uint64_t> bytes_ = 0;
   std::atomic<int> workers_left_ = 0;
   std::atomic<bool> failed_ = false;
-  std::atomic<bool> finished_ = false;
-  std::mutex mutex_;  // guards error_ and the waiting
-  std::condition_variable changed_;
+  std::mutex mutex_;  // guards error_, finished_ and the waiting
+  std::condition_variable changed_, ended_;
+  bool finished_ = false;
   std::optional<Error> error_;
 };
 

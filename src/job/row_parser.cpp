@@ -79,7 +79,7 @@ class LineReader {
     }
     const std::size_t begin = at_;
     bool integer = false;
-    if (!number(integer)) return fail("\"id\" is neither a string nor an integer");
+    if (starts_number() && !number(integer)) return false;
     if (!integer) return fail("\"id\" is neither a string nor an integer");
     into = std::string(line_.substr(begin, at_ - begin));
     return true;
@@ -92,10 +92,11 @@ class LineReader {
     std::vector<T>& values = into.emplace();
     if (peek() == ']') return ++at_, true;
     while (true) {
-      peek();
-      const std::size_t begin = at_;
       bool integer = false;
-      if (!number(integer) || !integer) return fail("\"" + key + "\" holds something that is no integer");
+      const bool number_next = starts_number();
+      const std::size_t begin = at_;
+      if (number_next && !number(integer)) return false;
+      if (!integer) return fail("\"" + key + "\" holds something that is no integer");
       std::int64_t value = 0;
       for (const char digit : line_.substr(begin, at_ - begin)) {
         value = digit == '-' ? largest + 1 : value * 10 + (digit - '0');
@@ -108,6 +109,11 @@ class LineReader {
       ++at_;
     }
     return expect(']', "',' or ']'");
+  }
+
+  bool starts_number() {
+    const char first = peek();
+    return first == '-' || (first >= '0' && first <= '9');
   }
 
   /// Passes over a number; `integer` if it has neither fraction nor exponent.
