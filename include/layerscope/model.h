@@ -50,6 +50,28 @@ struct TokenizeOptions {
   std::optional<std::int64_t> max_length;  ///< --max-length
 };
 
+/// One stored site of one row, whole.
+struct StateBlock {
+  std::string site;
+  std::int64_t rows = 0;      ///< tokens, 1 when pooled, picked positions, or heads * queries of probabilities
+  std::int64_t width = 0;     ///< elements a row; keys of probabilities
+  std::vector<float> values;  ///< [rows, width]
+};
+
+/// Everything that was asked of one row, in the order of TapPlan::stored().
+struct RowStates {
+  ModelRow row;
+  std::vector<StateBlock> sites;
+  /// The block of that name, or null.
+  [[nodiscard]] const StateBlock* find(std::string_view site) const noexcept;
+};
+
+struct StatesOptions {
+  TapRequest request;  ///< `save_dtype` stays kF32
+  TokenizeOptions tokenize;
+  int threads = 1;  ///< workers; the values do not depend on it
+};
+
 /// What is known of an opened model without running it.
 struct ModelInfo {
   std::string path;  ///< the folder as given
@@ -91,6 +113,13 @@ class Model {
   /// Runs a batch on the calling thread and hands every wanted value to the sink. Values of a sequence do not depend on
   /// the others. Errors: kRuntime naming site and token where a NaN or infinity appears first; the sink's own.
   [[nodiscard]] Status run(const Batch& batch, const TapPlan& plan, Sink& sink) const;
+
+  /// Whole results in memory, one entry a row: for few rows; for many there is run() or the bulk job. Errors: those of
+  /// tokenize (naming the row's index), of the plan and of run.
+  [[nodiscard]] Result<std::vector<RowStates>> states(const std::vector<TextRow>& rows,
+                                                      const StatesOptions& options = {}) const;
+  [[nodiscard]] Result<std::vector<RowStates>> states(const std::vector<std::string>& texts,
+                                                      const StatesOptions& options = {}) const;
 
   /// Prepares a worker: call once in every thread that will call run (single-threaded library settings).
   void enter_worker() const;

@@ -65,6 +65,24 @@ TEST_P(Golden, EverySiteEqualsTheReference) {
   }
 }
 
+TEST_P(Golden, WholeResultsAreTheStreamedOnes) {
+  const auto model = open();
+  ASSERT_NE(model, nullptr);
+  const TapRequest request{.sites = "**"};
+  const Collected streamed = run(*model, all_rows(), plan(*model, request));
+  std::vector<TextRow> rows;
+  for (const int row : all_rows()) rows.push_back(text_row(*reference_, row, model->info().two_stacks));
+  for (const int threads : {1, 3}) {
+    const auto whole = model->states(rows, {.request = request, .threads = threads});
+    ASSERT_TRUE(whole.ok()) << whole.error().message;
+    for (std::size_t row = 0; row < rows.size(); ++row) {
+      EXPECT_EQ((*whole)[row].sites.size(), model->sites().sites.size());
+      for (const StateBlock& block : (*whole)[row].sites)
+        EXPECT_EQ(block.values, streamed.at(row, block.site)) << block.site;
+    }
+  }
+}
+
 TEST_P(Golden, Bfloat16StaysNearTheReference) {
   const auto model = open({.dtype = "bf16"});
   ASSERT_NE(model, nullptr);
