@@ -9,14 +9,19 @@ namespace {
 
 std::atomic<bool> stop{false};
 std::atomic<int> signal_number{0};
+constexpr unsigned kGraceSeconds = 5;
 static_assert(std::atomic<bool>::is_always_lock_free && std::atomic<int>::is_always_lock_free);
+
+extern "C" void exit_on_signal(int number) { _exit(128 + number); }
+
+extern "C" void exit_as_stopped(int) { _exit(signal_status()); }
 
 extern "C" void remember_signal(int number) {
   signal_number = number;
   stop = true;
+  std::signal(SIGALRM, exit_as_stopped);
+  alarm(kGraceSeconds);
 }
-
-extern "C" void exit_on_signal(int number) { _exit(128 + number); }
 
 }  // namespace
 

@@ -138,8 +138,8 @@ def inspect_objects():
         assert ("enc.final" if model == T5 else "final") in names and len(set(names)) == len(names)
         for tensor in info["tensors"]:
             assert {"slot", "source", "cut", "shape", "dtype"} <= tensor.keys()
-        assert sorted(site["hf_index"] for site in info["sites"] if site["hf_index"] is not None and not site["name"].startswith("dec.")) == \
-            list(range(info["stacks"][0]["layers"] + 1))
+        layers = {site["hf_index"] for site in info["sites"] if not site["name"].startswith("dec.")} - {None}
+        assert layers == set(range(info["stacks"][0]["layers"] + 1))
 
 
 @test
@@ -314,31 +314,56 @@ def parts():
         assert report["rows"] == 3 and report["complete"] and not report["damaged"]
 
 
+def started(words):
+    return subprocess.Popen([PROGRAM, *words], stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
+                            env=PLAIN)
+
+
+def wait_for(condition, what):
+    deadline = time.monotonic() + 60
+    while not condition():
+        assert time.monotonic() < deadline, what
+        time.sleep(0.005)
+
+
 @test
 def signals_stop_and_the_run_goes_on():
     for number in (signal.SIGINT, signal.SIGTERM):
         with tempfile.TemporaryDirectory() as folder:
-            words = [PROGRAM, "states", BERT, "-i", "-", "--input-format", "jsonl", "-o", f"{folder}/run", "--shard-size", "100kB"]
-            rows = '{"ids":[1,2,3,4,5,6,7,8]}\n' * 400
-            child = subprocess.Popen(words, stdin=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env=PLAIN)
-            child.stdin.write(rows)
-            child.stdin.flush()
-            deadline = time.monotonic() + 60
+            rows = ids_file(folder, [{"ids": [1, 2, 3, 4, 5, 6, 7, 8]}] * 20000)
+            words = ["states", BERT, "-i", str(rows), "-o", f"{folder}/run", "--shard-size", "300kB"]
+            child = started(words)
             journal = pathlib.Path(folder, "run/journal.jsonl")
-            while not (journal.exists() and journal.stat().st_size) and time.monotonic() < deadline:
-                time.sleep(0.01)
-            assert journal.exists(), "no shard was finished"
+            wait_for(lambda: journal.exists() and journal.stat().st_size, "no shard was finished")
             child.send_signal(number)
-            time.sleep(0.1)
             _, errors = child.communicate(timeout=60)
             assert child.returncode == 128 + number, (child.returncode, errors)
-            run(*words[1:], "-q", stdin=rows)
+            assert errors.startswith("layerscope: "), errors
+            (report,) = objects(run("verify", f"{folder}/run", "--json").stdout)
+            assert not report["complete"] and not report["damaged"] and 0 < report["rows"] < 20000
+            run(*words, "-q")
             words[words.index("-o") + 1] = f"{folder}/whole"
-            run(*words[1:], "-q", stdin=rows)
+            run(*words, "-q")
             shards = sorted(pathlib.Path(folder, "whole").glob("shard-*"))
-            assert len(shards) > 1
+            assert len(shards) > 10
             for shard in shards:
                 assert pathlib.Path(folder, "run", shard.name).read_bytes() == shard.read_bytes(), shard.name
+
+
+@test
+def a_signal_ends_a_wait_for_stdin():
+    with tempfile.TemporaryDirectory() as folder:
+        for words in (["-o", f"{folder}/run"], []):
+            child = started(["states", BERT, "-i", "-", "--input-format", "jsonl", *words])
+            child.stdin.write('{"ids":[1,2]}\n')
+            child.stdin.flush()
+            if words:
+                wait_for(lambda: os.path.exists(f"{folder}/run/.lock"), "the run did not begin")
+            else:
+                assert child.stdout.readline()
+            child.send_signal(signal.SIGTERM)
+            assert child.wait(timeout=30) == 143
+            child.communicate()
 
 
 @test
