@@ -24,7 +24,6 @@ bool is_layer(const Site& site, StackId stack, int layer, int layers) {
 
 std::string valid_sites(const SiteTable& table) {
   std::string text;
-  std::string_view folded;
   for (const Site& site : table.sites) {
     if (site.block > 0) continue;
     std::string name = site.name;
@@ -126,8 +125,8 @@ Result<TapPlan> TapPlan::compile(const SiteTable& table, const TapRequest& reque
     steps = std::max(steps, site.step + 1);
   }
   for (const std::size_t stack : {std::size_t{0}, std::size_t{1}}) {
-    plan.map_[stack].assign(static_cast<std::size_t>((table.layers[stack] + 1) * (plan.steps_[stack] + 1) * kKinds),
-                            -1);
+    const auto rows = static_cast<std::size_t>(table.layers[stack]) + 1;
+    plan.map_[stack].assign(rows * (static_cast<std::size_t>(plan.steps_[stack]) + 1) * kKinds, -1);
   }
   const auto unit_of = [&](const Site& site) {
     if (site.kind == SiteKind::kProbs) return StoredUnit::kProbs;
