@@ -40,7 +40,8 @@ Result<MappedFile> MappedFile::open(const std::string& path, ErrorCode code) {
   const auto size = static_cast<std::size_t>(file.size());
   void* const data = ::mmap(nullptr, size, PROT_READ, MAP_PRIVATE, file.descriptor(), 0);
   if (data == MAP_FAILED) {
-    return Error{code, printable(path, 4096) + ": cannot be mapped (" + std::generic_category().message(errno) + ")"};
+    return Error{errno == ENOMEM ? ErrorCode::kResource : code,
+                 printable(path, 4096) + ": cannot be mapped (" + std::generic_category().message(errno) + ")"};
   }
   mapped.data_ = static_cast<const std::byte*>(data);
   mapped.size_ = size;
