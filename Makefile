@@ -3,7 +3,7 @@
 MODEL ?= models/all-MiniLM-L6-v2
 SECONDS_PER_TARGET ?= 600
 
-.PHONY: help demo build test sanitize fuzz lint format clean
+.PHONY: help demo build test bench sanitize fuzz lint format clean
 
 help:  ## this list
 	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "  make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -20,6 +20,10 @@ build:  ## the program, build/release/layerscope
 test:  ## the whole test suite; the last line counts passed and failed
 	@tools/setup.sh test
 	@MODEL="$(MODEL)" tools/test.sh
+
+bench:  ## all layers as a share of the machine's matrix rate, and the kernels one by one
+	@tools/setup.sh build
+	@tools/bench.sh
 
 sanitize:  ## the unit tests under address, undefined-behaviour and thread sanitizers
 	@tools/setup.sh test

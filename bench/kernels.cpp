@@ -1,5 +1,5 @@
-// layerscope_bench_kernels [ISA]: every kernel as a share of the matrix rate or of a block's time, and a whole encoder block
-// over a ragged batch of 1,024 tokens.
+// layerscope_bench_kernels [ISA]: every kernel as a share of the matrix rate or of a block's time, and a whole encoder
+// block over a ragged batch of 1,024 tokens.
 #include <cstdio>
 #include <string>
 
@@ -25,8 +25,10 @@ double attention_operations(std::int64_t length, std::int64_t width) {
 
 struct Block {
   Block(const Backend& backend, const Model& model)
-      : qkv(random_linear(backend, model.width, 3 * model.width)), out(random_linear(backend, model.width, model.width)),
-        up(random_linear(backend, model.width, model.inner, Activation::kGeluErf)), down(random_linear(backend, model.inner, model.width)),
+      : qkv(random_linear(backend, model.width, 3 * model.width)),
+        out(random_linear(backend, model.width, model.width)),
+        up(random_linear(backend, model.width, model.inner, Activation::kGeluErf)),
+        down(random_linear(backend, model.inner, model.width)),
         plain_up(random_linear(backend, model.width, model.inner)) {}
   std::unique_ptr<PackedLinear> qkv, out, up, down, plain_up;
 };
@@ -35,10 +37,19 @@ struct Block {
 class Worker {
  public:
   Worker(const Backend& backend, const Model& model, const Block& block, std::int64_t rows)
-      : backend_(backend), model_(model), block_(block), operand_(backend.info().operand), scratch_(backend.make_scratch()),
-        weight_(static_cast<std::size_t>(model.width), 1.0F), norm_{NormKind::kLayer, 1e-12F, weight_.data(), weight_.data()},
-        x_(DType::kF32, rows, model.width), entry_(operand_, rows, model.width), qkv_(DType::kF32, rows, 3 * model.width),
-        z_(operand_, rows, model.width), term_(DType::kF32, rows, model.width), inner_(operand_, rows, model.inner) {}
+      : backend_(backend),
+        model_(model),
+        block_(block),
+        operand_(backend.info().operand),
+        scratch_(backend.make_scratch()),
+        weight_(static_cast<std::size_t>(model.width), 1.0F),
+        norm_{NormKind::kLayer, 1e-12F, weight_.data(), weight_.data()},
+        x_(DType::kF32, rows, model.width),
+        entry_(operand_, rows, model.width),
+        qkv_(DType::kF32, rows, 3 * model.width),
+        z_(operand_, rows, model.width),
+        term_(DType::kF32, rows, model.width),
+        inner_(operand_, rows, model.inner) {}
 
   void products(bool gelu) {
     check(backend_.linear(*block_.qkv, entry(), qkv_.to(), *scratch_));
@@ -48,9 +59,17 @@ class Worker {
   }
   void attention(std::int64_t row, std::int64_t length) {
     const std::int64_t d = model_.width / model_.heads;
-    AttentionArguments a{qkv_.columns(row, length, 0, model_.width), qkv_.columns(row, length, model_.width, model_.width),
-                         qkv_.columns(row, length, 2 * model_.width, model_.width), model_.heads, model_.heads, d, d,
-                         1.0F / std::sqrt(static_cast<float>(d)), {}, 0, nullptr};
+    AttentionArguments a{qkv_.columns(row, length, 0, model_.width),
+                         qkv_.columns(row, length, model_.width, model_.width),
+                         qkv_.columns(row, length, 2 * model_.width, model_.width),
+                         model_.heads,
+                         model_.heads,
+                         d,
+                         d,
+                         1.0F / std::sqrt(static_cast<float>(d)),
+                         {},
+                         0,
+                         nullptr};
     backend_.attention(a, z_.to(row, length), *scratch_);
   }
   void convert() {
@@ -105,13 +124,16 @@ void report(const Backend& backend, const Model& model) {
     if (worker != 0) return share;
     const double products = seconds_of([&] { w.products(false); }), with_gelu = seconds_of([&] { w.products(true); });
     std::printf("  %-10s matrix rate %.1f GFLOP/s a core\n", model.name, rate * 1e-9);
-    std::printf("    products over %lld rows   %5.3f of the matrix rate\n", static_cast<long long>(rows), operations_of(model, rows) / products / rate);
+    std::printf("    products over %lld rows   %5.3f of the matrix rate\n", static_cast<long long>(rows),
+                operations_of(model, rows) / products / rate);
     std::printf("    gelu in the product     %5.3f of the block's time\n", (with_gelu - products) / whole);
     std::printf("    add and norm, twice     %5.3f of the block's time\n", 2 * seconds_of([&] { w.add(); }) / whole);
-    std::printf("    conversion, twice       %5.3f of the block's time\n", 2 * seconds_of([&] { w.convert(); }) / whole);
+    std::printf("    conversion, twice       %5.3f of the block's time\n",
+                2 * seconds_of([&] { w.convert(); }) / whole);
     for (const std::int64_t length : {32, 55, 64, 128, 256, 512}) {
       const double seconds = seconds_of([&] { w.attention(0, length); });
-      std::printf("    attention of %3lld        %5.3f of the matrix rate\n", static_cast<long long>(length), attention_operations(length, model.width) / seconds / rate);
+      std::printf("    attention of %3lld        %5.3f of the matrix rate\n", static_cast<long long>(length),
+                  attention_operations(length, model.width) / seconds / rate);
     }
     const double attention_seconds = seconds_of([&] {
       std::int64_t row = 0;
@@ -120,12 +142,13 @@ void report(const Backend& backend, const Model& model) {
         row += length;
       }
     });
-    std::printf("    attention               %5.3f of the block's time, %5.3f of its operations\n", attention_seconds / whole,
-                attention / (attention + operations_of(model, rows)));
+    std::printf("    attention               %5.3f of the block's time, %5.3f of its operations\n",
+                attention_seconds / whole, attention / (attention + operations_of(model, rows)));
     return share;
   };
   const std::vector<double> shares = on_workers(backend, 2, run);
-  std::printf("    the whole block         %5.3f of the matrix rate (%5.3f, %5.3f)\n", (shares[0] + shares[1]) / 2, shares[0], shares[1]);
+  std::printf("    the whole block         %5.3f of the matrix rate (%5.3f, %5.3f)\n", (shares[0] + shares[1]) / 2,
+              shares[0], shares[1]);
 }
 
 }  // namespace
@@ -139,7 +162,8 @@ int main(int argc, char** argv) {
       std::fprintf(stderr, "%s\n", made.error().message.c_str());
       return 2;
     }
-    std::printf("%s, %s, %s\n", (*made)->info().isa.c_str(), (*made)->info().library.c_str(), precision == Precision::kF32 ? "f32" : "bf16");
+    std::printf("%s, %s, %s\n", (*made)->info().isa.c_str(), (*made)->info().library.c_str(),
+                precision == Precision::kF32 ? "f32" : "bf16");
     for (const bench::Model& model : bench::kModels) bench::report(**made, model);
   }
   return 0;

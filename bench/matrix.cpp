@@ -1,5 +1,5 @@
-// layerscope_bench_matrix [ISA]: what the matrix products alone reach, two single-threaded workers sharing packed weights,
-// 256 rows at a time. Everything else is measured against this.
+// layerscope_bench_matrix [ISA]: what the matrix products alone reach, two single-threaded workers sharing packed
+// weights, 256 rows at a time. Everything else is measured against this.
 #include <cstdio>
 #include <string>
 
@@ -18,7 +18,8 @@ int main(int argc, char** argv) {
     }
     const Backend& backend = **made;
     const DType operand = backend.info().operand;
-    std::printf("%s, %s, %s\n", backend.info().isa.c_str(), backend.info().library.c_str(), precision == Precision::kF32 ? "f32" : "bf16");
+    std::printf("%s, %s, %s\n", backend.info().isa.c_str(), backend.info().library.c_str(),
+                precision == Precision::kF32 ? "f32" : "bf16");
     for (const char* model : {"BERT-base", "MiniLM"}) {
       double all_operations = 0, all_seconds = 0;
       for (const MatrixShape& shape : kMatrixShapes) {
@@ -38,7 +39,8 @@ int main(int argc, char** argv) {
         }
         all_operations += kWorkers * operations;
         all_seconds += mean;
-        std::printf("  %-10s %5lld x %5lld  %8.1f GFLOP/s\n", model, static_cast<long long>(shape.inputs), static_cast<long long>(shape.outputs), rate);
+        std::printf("  %-10s %5lld x %5lld  %8.1f GFLOP/s\n", model, static_cast<long long>(shape.inputs),
+                    static_cast<long long>(shape.outputs), rate);
       }
       std::printf("  %-10s all           %8.1f GFLOP/s\n", model, all_operations / all_seconds * 1e-9);
     }

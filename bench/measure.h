@@ -52,7 +52,8 @@ struct Matrix {
   }
   [[nodiscard]] RowsView view() const { return view(0, rows); }
   [[nodiscard]] RowsView columns(std::int64_t row, std::int64_t count, std::int64_t first, std::int64_t wide) const {
-    return {dtype, bytes.data() + (row * width + first) * static_cast<std::int64_t>(dtype_size(dtype)), count, wide, width};
+    return {dtype, bytes.data() + (row * width + first) * static_cast<std::int64_t>(dtype_size(dtype)), count, wide,
+            width};
   }
   [[nodiscard]] MutableRows to() { return {dtype, bytes.data(), rows, width, width}; }
   [[nodiscard]] MutableRows to(std::int64_t first, std::int64_t count) {
@@ -90,7 +91,8 @@ struct MatrixShape {
   const char* model;
   std::int64_t inputs, outputs;
 };
-inline constexpr MatrixShape kMatrixShapes[] = {{"BERT-base", 768, 2304}, {"BERT-base", 768, 768}, {"BERT-base", 768, 3072}, {"BERT-base", 3072, 768},
-                                    {"MiniLM", 384, 1152},    {"MiniLM", 384, 384},    {"MiniLM", 384, 1536},    {"MiniLM", 1536, 384}};
+inline constexpr MatrixShape kMatrixShapes[] = {
+    {"BERT-base", 768, 2304}, {"BERT-base", 768, 768}, {"BERT-base", 768, 3072}, {"BERT-base", 3072, 768},
+    {"MiniLM", 384, 1152},    {"MiniLM", 384, 384},    {"MiniLM", 384, 1536},    {"MiniLM", 1536, 384}};
 
 }  // namespace layerscope::bench

@@ -51,7 +51,8 @@ unit_tests() {
 
 mkdir -p "$reports"
 piece 'build' tools/build.sh test
-if [ "$failed" -eq 0 ]; then
+piece 'demo model' tools/demo_model.sh "${MODEL:-models/all-MiniLM-L6-v2}"
+if [ -x build/release/layerscope ]; then
   piece 'unit tests' unit_tests
 fi
 piece 'format' tools/format.sh --check
@@ -60,7 +61,6 @@ piece 'layers' python3 tools/check_layers.py
 piece 'names: the check itself' python3 tools/check_names.py --self-test
 piece 'names' python3 tools/check_names.py
 if [ -x build/release/layerscope ]; then
-  piece 'demo model' tools/demo_model.sh "${MODEL:-models/all-MiniLM-L6-v2}"
   export LAYERSCOPE=$PWD/build/release/layerscope MODEL=${MODEL:-models/all-MiniLM-L6-v2}
   for script in tests/e2e/*.sh; do
     [ -f "$script" ] && piece "e2e ${script##*/}" bash "$script"

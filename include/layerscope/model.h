@@ -14,10 +14,11 @@
 namespace layerscope {
 
 struct OpenOptions {
-  std::string dtype = "f32";   ///< "f32": everything in float32; "bf16": weights and inputs of matrix products in bfloat16
+  std::string dtype =
+      "f32";  ///< "f32": everything in float32; "bf16": weights and inputs of matrix products in bfloat16
   std::string device = "cpu";
-  std::string isa;             ///< force a lower instruction set; empty: the best of the machine
-  bool weights = true;         ///< false: only config, names and shapes (inspect, tokenize)
+  std::string isa;      ///< force a lower instruction set; empty: the best of the machine
+  bool weights = true;  ///< false: only config, names and shapes (inspect, tokenize)
 };
 
 /// Token ids of one stack of one row.
@@ -29,13 +30,13 @@ struct Tokens {
 
 /// One row ready to run. `decoder` only for models with two stacks.
 struct ModelRow {
-  Tokens main;                    ///< the encoder's tokens where there is one, else the decoder's
+  Tokens main;  ///< the encoder's tokens where there is one, else the decoder's
   std::optional<Tokens> decoder;
 };
 
 /// A row as it comes in.
 struct TextRow {
-  std::optional<std::string> text;              ///< either text (and perhaps pair) or ids
+  std::optional<std::string> text;  ///< either text (and perhaps pair) or ids
   std::optional<std::string> pair;
   std::optional<std::vector<std::int32_t>> ids;
   std::optional<std::vector<std::uint8_t>> type_ids;
@@ -45,20 +46,42 @@ struct TextRow {
 
 struct TokenizeOptions {
   bool add_special_tokens = true;
-  bool truncate = false;                        ///< --on-long truncate; otherwise too long is an error
-  std::optional<std::int64_t> max_length;       ///< --max-length
+  bool truncate = false;                   ///< --on-long truncate; otherwise too long is an error
+  std::optional<std::int64_t> max_length;  ///< --max-length
+};
+
+/// One stored site of one row, whole.
+struct StateBlock {
+  std::string site;
+  std::int64_t rows = 0;      ///< tokens, 1 when pooled, picked positions, or heads * queries of probabilities
+  std::int64_t width = 0;     ///< elements a row; keys of probabilities
+  std::vector<float> values;  ///< [rows, width]
+};
+
+/// Everything that was asked of one row, in the order of TapPlan::stored().
+struct RowStates {
+  ModelRow row;
+  std::vector<StateBlock> sites;
+  /// The block of that name, or null.
+  [[nodiscard]] const StateBlock* find(std::string_view site) const noexcept;
+};
+
+struct StatesOptions {
+  TapRequest request;  ///< `save_dtype` stays kF32
+  TokenizeOptions tokenize;
+  int threads = 1;  ///< workers; the values do not depend on it
 };
 
 /// What is known of an opened model without running it.
 struct ModelInfo {
-  std::string path;        ///< the folder as given
+  std::string path;  ///< the folder as given
   std::string model_type;
-  std::uint64_t parameters = 0;  ///< elements of all float tensors of the checkpoint
+  std::uint64_t parameters = 0;    ///< elements of all float tensors of the checkpoint
   std::vector<std::string> files;  ///< config.json, weight files and tokenizer file, as opened
   std::string tokenizer_hash;      ///< XXH3-128 of the tokenizer file, empty without one
   std::string device, isa, library, determinism, dtype;
   bool has_tokenizer = false;
-  bool has_type_ids = false;       ///< rows may carry type ids
+  bool has_type_ids = false;  ///< rows may carry type ids
   bool two_stacks = false;
   std::int64_t vocabulary_size = 0;
   std::optional<std::int64_t> max_tokens;  ///< usable positions of a learned table; nothing for models without one
@@ -70,8 +93,8 @@ struct ModelState;
 /// An opened model. All methods are const and may be called from several threads at once.
 class Model {
  public:
-  /// Opens a folder. Errors: kModel with file and field for anything missing, corrupt, hostile or unsupported; kUsage for
-  /// unknown options.
+  /// Opens a folder. Errors: kModel with file and field for anything missing, corrupt, hostile or unsupported; kUsage
+  /// for unknown options.
   [[nodiscard]] static Result<std::unique_ptr<Model>> open(const std::string& folder, const OpenOptions& options = {});
   ~Model();
   Model(const Model&) = delete;
@@ -90,6 +113,13 @@ class Model {
   /// Runs a batch on the calling thread and hands every wanted value to the sink. Values of a sequence do not depend on
   /// the others. Errors: kRuntime naming site and token where a NaN or infinity appears first; the sink's own.
   [[nodiscard]] Status run(const Batch& batch, const TapPlan& plan, Sink& sink) const;
+
+  /// Whole results in memory, one entry a row: for few rows; for many there is run() or the bulk job. Errors: those of
+  /// tokenize (naming the row's index), of the plan and of run.
+  [[nodiscard]] Result<std::vector<RowStates>> states(const std::vector<TextRow>& rows,
+                                                      const StatesOptions& options = {}) const;
+  [[nodiscard]] Result<std::vector<RowStates>> states(const std::vector<std::string>& texts,
+                                                      const StatesOptions& options = {}) const;
 
   /// Prepares a worker: call once in every thread that will call run (single-threaded library settings).
   void enter_worker() const;

@@ -38,12 +38,12 @@ enum class SiteKind : std::uint8_t {
 struct Site {
   std::string name;  ///< as users write it, with "enc." or "dec." where the model has both stacks
   StackId stack = StackId::kEncoder;
-  int block = -1;    ///< -1 for `embed` and `final`
-  int step = -1;     ///< index of the step in its block, or -1
+  int block = -1;  ///< -1 for `embed` and `final`
+  int step = -1;   ///< index of the step in its block, or -1
   SiteKind kind = SiteKind::kEmbed;
-  std::int64_t width = 0;  ///< elements a token; for `probs` 0, since a row holds one value a key
-  std::int64_t heads = 0;  ///< heads lying side by side in a row, or 0
-  bool cross = false;      ///< keys and values of a cross attention: rows are the encoder's tokens
+  std::int64_t width = 0;       ///< elements a token; for `probs` 0, since a row holds one value a key
+  std::int64_t heads = 0;       ///< heads lying side by side in a row, or 0
+  bool cross = false;           ///< keys and values of a cross attention: rows are the encoder's tokens
   std::optional<int> hf_index;  ///< k of transformers' hidden_states[k]
 };
 
@@ -64,9 +64,9 @@ struct TapRequest {
   std::string sites;              ///< names and globs, "block.*.mlp.out,final"
   std::string positions = "all";  ///< "all", "first", "last", "0,1,-1", "sample:K"
   Pooling pool = Pooling::kNone;
-  std::string mix;                ///< "4=0.5,8=0.5" or "0..12"
-  DType save_dtype = DType::kF32; ///< kF32, kF16 or kBF16
-  std::uint64_t seed = 0;         ///< of `sample:K`
+  std::string mix;                 ///< "4=0.5,8=0.5" or "0..12"
+  DType save_dtype = DType::kF32;  ///< kF32, kF16 or kBF16
+  std::uint64_t seed = 0;          ///< of `sample:K`
 };
 
 /// What one stored value block of a sequence looks like.
@@ -102,8 +102,10 @@ class TapPlan {
   [[nodiscard]] bool has_picks() const noexcept { return has_picks_; }
   [[nodiscard]] Pooling pool() const noexcept { return pool_; }
   /// Rows and elements that a sequence contributes to stored site `index`; `tokens` by StackId.
-  [[nodiscard]] std::int64_t stored_rows(std::size_t index, std::int64_t row, const std::array<std::int64_t, 2>& tokens) const;
-  [[nodiscard]] std::int64_t stored_elements(std::size_t index, std::int64_t row, const std::array<std::int64_t, 2>& tokens) const;
+  [[nodiscard]] std::int64_t stored_rows(std::size_t index, std::int64_t row,
+                                         const std::array<std::int64_t, 2>& tokens) const;
+  [[nodiscard]] std::int64_t stored_elements(std::size_t index, std::int64_t row,
+                                             const std::array<std::int64_t, 2>& tokens) const;
 
   // For the engine and the reducer.
   /// The sites that the forward pass must show, by index.
@@ -112,14 +114,23 @@ class TapPlan {
   [[nodiscard]] int wants(StackId stack, int block, int step, SiteKind kind) const noexcept;
   /// True if a stack has to run at all (the decoder needs the encoder where it reads it; the engine knows that).
   [[nodiscard]] bool wants_stack(StackId stack) const noexcept;
-  /// How far a stack has to run: `blocks` whole blocks or, where `steps` is set, all but the last of them whole and that
-  /// one up to this many steps; `top` if the final norm is needed.
-  struct Depth { int blocks = 0; int steps = 0; bool top = false; };
+  /// How far a stack has to run: `blocks` whole blocks or, where `steps` is set, all but the last of them whole and
+  /// that one up to this many steps; `top` if the final norm is needed.
+  struct Depth {
+    int blocks = 0;
+    int steps = 0;
+    bool top = false;
+  };
   [[nodiscard]] const Depth& depth(StackId stack) const noexcept { return depth_[static_cast<std::size_t>(stack)]; }
   /// Stored sites fed by observed site `index` as they are.
   [[nodiscard]] std::span<const int> feeds(int index) const noexcept { return feeds_[static_cast<std::size_t>(index)]; }
   /// Weight of observed site `index` in stored site `mix` of its stack, and that stored site.
-  struct MixUse { int stored = -1; float weight = 0; bool first = false; bool last = false; };  ///< stored -1: not mixed
+  struct MixUse {
+    int stored = -1;
+    float weight = 0;
+    bool first = false;
+    bool last = false;
+  };  ///< stored -1: not mixed
   [[nodiscard]] const MixUse& mix_use(int index) const noexcept { return mix_[static_cast<std::size_t>(index)]; }
 
  private:
@@ -143,22 +154,24 @@ class TapPlan {
 struct Batch {
   struct Input {
     std::vector<std::int32_t> ids;
-    std::vector<std::uint8_t> type_ids;        ///< empty: all 0
-    std::vector<std::int64_t> offsets = {0};   ///< [sequences + 1]
+    std::vector<std::uint8_t> type_ids;       ///< empty: all 0
+    std::vector<std::int64_t> offsets = {0};  ///< [sequences + 1]
   };
   std::array<Input, 2> inputs;      ///< by StackId
   std::vector<std::int64_t> rows;   ///< the row number of every sequence (decides `sample:K`)
   std::vector<std::uint64_t> tags;  ///< the caller's own mark of every sequence, handed back with its values
   [[nodiscard]] std::size_t sequences() const noexcept { return rows.size(); }
-  [[nodiscard]] std::int64_t tokens(StackId stack) const noexcept { return inputs[static_cast<std::size_t>(stack)].offsets.back(); }
+  [[nodiscard]] std::int64_t tokens(StackId stack) const noexcept {
+    return inputs[static_cast<std::size_t>(stack)].offsets.back();
+  }
 };
 
 /// Values of one sequence at one stored site: rows first_row ... of that sequence's block. Valid during the call only.
 struct StateFrame {
-  int site = 0;             ///< index into TapPlan::stored()
+  int site = 0;  ///< index into TapPlan::stored()
   std::uint64_t tag = 0;
   std::int64_t first_row = 0;
-  RowsView rows;            ///< contiguous, in the type of the stored site
+  RowsView rows;  ///< contiguous, in the type of the stored site
 };
 
 /// Where values go. Called from the thread that runs the batch; several workers may share one sink, which then must be

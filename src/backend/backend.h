@@ -34,10 +34,10 @@ class Scratch {
 };
 
 struct BackendInfo {
-  std::string device;       ///< "cpu"
-  std::string isa;          ///< "avx512_bf16", "avx512", "avx2", "sse4", ..., "reference"
-  std::string library;      ///< the matrix library with its version, "oneDNN 2.6.3", or "own"
-  std::string determinism;  ///< class of the bits: equal classes, builds and isa give equal bytes
+  std::string device;           ///< "cpu"
+  std::string isa;              ///< "avx512_bf16", "avx512", "avx2", "sse4", ..., "reference"
+  std::string library;          ///< the matrix library with its version, "oneDNN 2.6.3", or "own"
+  std::string determinism;      ///< class of the bits: equal classes, builds and isa give equal bytes
   DType stream = DType::kF32;   ///< type of the residual stream, norms, softmax
   DType operand = DType::kF32;  ///< type of what enters matrix products
 };
@@ -53,29 +53,36 @@ class Backend {
 
   /// Packs matrices that read the same input, their outputs end to end; `bias` is empty or one value an output. The
   /// activation becomes part of the product.
-  [[nodiscard]] virtual Result<std::unique_ptr<PackedLinear>> pack(std::span<const MatrixView> parts, std::span<const float> bias,
+  [[nodiscard]] virtual Result<std::unique_ptr<PackedLinear>> pack(std::span<const MatrixView> parts,
+                                                                   std::span<const float> bias,
                                                                    Activation activation) const = 0;
   /// out = activation(in W^T + bias). `in` in the operand's type; `out` in the stream's or the operand's.
-  [[nodiscard]] virtual Status linear(const PackedLinear& weights, const RowsView& in, const MutableRows& out, Scratch& scratch) const = 0;
+  [[nodiscard]] virtual Status linear(const PackedLinear& weights, const RowsView& in, const MutableRows& out,
+                                      Scratch& scratch) const = 0;
 
   /// out[i] (+)= scale * table[ids[i]]; ids have been checked.
   virtual void gather(const MatrixView& table, std::span<const std::int32_t> ids, float scale, bool accumulate,
                       const MutableRows& out) const noexcept = 0;
-  /// out = norm(in), row by row; `in` in the stream's type, `out` in the stream's or the operand's; may be the same memory.
+  /// out = norm(in), row by row; `in` in the stream's type, `out` in the stream's or the operand's; may be the same
+  /// memory.
   virtual void norm(const NormView& norm, const RowsView& in, const MutableRows& out) const noexcept = 0;
-  /// The same over every head: rows of `heads` groups of width / heads elements, each normed with the same [width / heads] weights, in place.
+  /// The same over every head: rows of `heads` groups of width / heads elements, each normed with the same [width /
+  /// heads] weights, in place.
   virtual void norm_heads(const NormView& norm, std::int64_t heads, const MutableRows& rows) const noexcept = 0;
   /// x += scale * t, then x = after(x) where `after` is given. Bits are those of the two steps done apart.
   virtual void add(const MutableRows& x, const RowsView& t, float scale, const NormView* after) const noexcept = 0;
   /// Rotates the first 2 * pairs elements of every head in place. cosine, sine: [positions, pairs] in float32;
   /// row i stands at positions[i]. Element pairs are (j, j + pairs), or (2j, 2j + 1) when interleaved. (Su et al. 2021)
-  virtual void rotate(const MutableRows& rows, std::int64_t heads, std::int64_t pairs, bool interleaved, const float* cosine,
-                      const float* sine, std::span<const std::int32_t> positions) const noexcept = 0;
+  virtual void rotate(const MutableRows& rows, std::int64_t heads, std::int64_t pairs, bool interleaved,
+                      const float* cosine, const float* sine,
+                      std::span<const std::int32_t> positions) const noexcept = 0;
   /// out = activation(gate) * up; gate and up in the stream's type, out in the operand's.
-  virtual void gate(Activation activation, const RowsView& gate, const RowsView& up, const MutableRows& out) const noexcept = 0;
+  virtual void gate(Activation activation, const RowsView& gate, const RowsView& up,
+                    const MutableRows& out) const noexcept = 0;
   /// z: [queries, heads * d_v] in the stream's or the operand's type. Never holds more than a tile of scores.
   virtual void attention(const AttentionArguments& arguments, const MutableRows& z, Scratch& scratch) const = 0;
-  /// The probabilities themselves: queries first_query ... of one head, [n, keys] in the stream's type, masked entries exactly 0.
+  /// The probabilities themselves: queries first_query ... of one head, [n, keys] in the stream's type, masked entries
+  /// exactly 0.
   virtual void attention_probabilities(const AttentionArguments& arguments, std::int64_t head, std::int64_t first_query,
                                        const MutableRows& probabilities, Scratch& scratch) const = 0;
   /// out = in, in another type (round to nearest even).
@@ -88,13 +95,15 @@ enum class Precision : std::uint8_t { kF32, kBF16 };
 
 struct CpuOptions {
   Precision precision = Precision::kF32;
-  std::string isa;  ///< empty: the best of this machine; otherwise one of cpu_isas(), as --isa and LAYERSCOPE_ISA name them
+  std::string
+      isa;  ///< empty: the best of this machine; otherwise one of cpu_isas(), as --isa and LAYERSCOPE_ISA name them
 };
 
 /// Instruction sets that this machine can run and this build has, best first: "avx512_bf16", "avx512", "avx2", "sse4".
 [[nodiscard]] std::vector<std::string> cpu_isas();
 
-/// The CPU backend. Errors: kUsage for an instruction set that is unknown or that the machine lacks (listing the others).
+/// The CPU backend. Errors: kUsage for an instruction set that is unknown or that the machine lacks (listing the
+/// others).
 [[nodiscard]] Result<std::unique_ptr<Backend>> make_cpu_backend(const CpuOptions& options);
 
 /// Plain loops that state what every operation means, all in `dtype` (kF32 or kF64): for tests, and as the yardstick of

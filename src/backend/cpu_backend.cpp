@@ -57,7 +57,8 @@ class CpuBackend final : public Backend {
     auto& memory = static_cast<CpuScratch&>(scratch);
     if (library_) return library_->linear(weights, in, out, memory.library);
     const auto& own = static_cast<const OwnLinear&>(weights);
-    kernels_.multiply(own.weights, own.bias.empty() ? nullptr : own.bias.data(), own.activation, in, out, memory.kernels);
+    kernels_.multiply(own.weights, own.bias.empty() ? nullptr : own.bias.data(), own.activation, in, out,
+                      memory.kernels);
     return {};
   } catch (const std::bad_alloc&) {
     return Error{ErrorCode::kResource, "a matrix product: out of memory"};

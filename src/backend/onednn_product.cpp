@@ -36,7 +36,8 @@ Eltwise eltwise(Activation activation) {
     case Activation::kQuickGelu: return {dnnl::algorithm::eltwise_swish, 1.702F};
     case Activation::kTanh: return {dnnl::algorithm::eltwise_tanh, 0};
     case Activation::kSigmoid: return {dnnl::algorithm::eltwise_logistic, 0};
-    case Activation::kNone: case Activation::kRelu: break;
+    case Activation::kNone:
+    case Activation::kRelu: break;
   }
   return {dnnl::algorithm::eltwise_relu, 0};
 }
@@ -65,6 +66,18 @@ dnnl::matmul::primitive_desc describe(const dnnl::memory::desc& src, const dnnl:
   return {operation, attributes, cpu_engine()};
 #endif
 }
+
+/// One thread for the library while this stands: a start-up check or a packing must not fill other workers' cores.
+class SingleThread {
+ public:
+  SingleThread() : before_(omp_get_max_threads()) { omp_set_num_threads(1); }
+  ~SingleThread() { omp_set_num_threads(before_); }
+  SingleThread(const SingleThread&) = delete;
+  SingleThread& operator=(const SingleThread&) = delete;
+
+ private:
+  int before_;
+};
 
 Error failure(const char* what, const dnnl::error& error) {
   const ErrorCode code = error.status == dnnl_out_of_memory ? ErrorCode::kResource : ErrorCode::kRuntime;
@@ -106,8 +119,10 @@ bool onednn_has_invariant_kernels(DType operand) {
 
 void onednn_enter_worker() noexcept { omp_set_num_threads(1); }
 
-Result<std::unique_ptr<PackedLinear>> OneDnnProduct::pack(std::span<const MatrixView> parts, std::span<const float> bias,
-                                                          Activation activation) const try {
+Result<std::unique_ptr<PackedLinear>> OneDnnProduct::pack(std::span<const MatrixView> parts,
+                                                          std::span<const float> bias, Activation activation) const
+    try {
+  const SingleThread single;
   auto linear = std::make_unique<Linear>();
   linear->activation = activation;
   for (const MatrixView& part : parts) {
@@ -124,9 +139,9 @@ Result<std::unique_ptr<PackedLinear>> OneDnnProduct::pack(std::span<const Matrix
   const dnnl::memory::desc any_weights({inputs, outputs}, type, dnnl::memory::format_tag::any);
   const dnnl::memory::desc src({kTileRows, inputs}, type, dnnl::memory::format_tag::ab);
   const dnnl::memory::desc dst({kTileRows, outputs}, dnnl::memory::data_type::f32, dnnl::memory::format_tag::ab);
-  const dnnl::memory::desc row = bias.empty() ? dnnl::memory::desc()
-                                              : dnnl::memory::desc({1, outputs}, dnnl::memory::data_type::f32,
-                                                                   dnnl::memory::format_tag::ab);
+  const dnnl::memory::desc row =
+      bias.empty() ? dnnl::memory::desc()
+                   : dnnl::memory::desc({1, outputs}, dnnl::memory::data_type::f32, dnnl::memory::format_tag::ab);
   const dnnl::memory::desc packed = describe(src, any_weights, row, dst, activation).weights_desc();
 
   AlignedBuffer plain;
@@ -175,10 +190,10 @@ std::shared_ptr<const OneDnnProduct::Primitive> OneDnnProduct::primitive(const L
   }
   const dnnl::memory::desc src({key.height, linear.inputs}, library_type(operand_), {key.in_stride, 1});
   const dnnl::memory::desc dst({key.height, linear.outputs}, library_type(key.out_type), {key.out_stride, 1});
-  const dnnl::memory::desc bias = linear.has_bias()
-                                      ? dnnl::memory::desc({1, linear.outputs}, dnnl::memory::data_type::f32,
-                                                           dnnl::memory::format_tag::ab)
-                                      : dnnl::memory::desc();
+  const dnnl::memory::desc bias =
+      linear.has_bias()
+          ? dnnl::memory::desc({1, linear.outputs}, dnnl::memory::data_type::f32, dnnl::memory::format_tag::ab)
+          : dnnl::memory::desc();
   auto made = std::make_shared<Primitive>();
   made->description = describe(src, linear.weights.get_desc(), bias, dst, linear.activation);
   made->matmul = dnnl::matmul(made->description);
@@ -199,8 +214,7 @@ void OneDnnProduct::multiply_tile(const Linear& linear, const RowsView& in, cons
   std::unordered_map<int, dnnl::memory> arguments = {
       {DNNL_ARG_SRC, src}, {DNNL_ARG_WEIGHTS, linear.weights}, {DNNL_ARG_DST, dst}, {DNNL_ARG_SCRATCHPAD, pad}};
   if (linear.has_bias()) {
-    arguments.emplace(DNNL_ARG_BIAS,
-                      dnnl::memory(description.bias_desc(), cpu_engine(), linear.bias.data()));
+    arguments.emplace(DNNL_ARG_BIAS, dnnl::memory(description.bias_desc(), cpu_engine(), linear.bias.data()));
   }
   chosen->matmul.execute(stream, arguments);
   stream.wait();
@@ -234,8 +248,8 @@ Status OneDnnProduct::linear(const PackedLinear& weights, const RowsView& in, co
                 in.data + (row + i) * in.stride * static_cast<std::int64_t>(dtype_size(in.dtype)), in_row);
   }
   std::memset(rows + static_cast<std::size_t>(tail) * in_row, 0, static_cast<std::size_t>(height - tail) * in_row);
-  multiply_tile(linear, {in.dtype, rows, height, in.width, in.width}, {out.dtype, results, height, out.width, out.width},
-                height, scratch);
+  multiply_tile(linear, {in.dtype, rows, height, in.width, in.width},
+                {out.dtype, results, height, out.width, out.width}, height, scratch);
   for (std::int64_t i = 0; i < tail; ++i) {
     std::memcpy(out.data + (row + i) * out.stride * static_cast<std::int64_t>(dtype_size(out.dtype)),
                 results + static_cast<std::size_t>(i) * out_row, out_row);

@@ -36,8 +36,8 @@ class OneDnnProduct {
   /// `operand` is the type of weights and inputs (kF32 or kBF16); `kernels` converts them.
   OneDnnProduct(DType operand, const Kernels& kernels) : operand_(operand), kernels_(kernels) {}
 
-  [[nodiscard]] Result<std::unique_ptr<PackedLinear>> pack(std::span<const MatrixView> parts, std::span<const float> bias,
-                                                           Activation activation) const;
+  [[nodiscard]] Result<std::unique_ptr<PackedLinear>> pack(std::span<const MatrixView> parts,
+                                                           std::span<const float> bias, Activation activation) const;
   [[nodiscard]] Status linear(const PackedLinear& weights, const RowsView& in, const MutableRows& out,
                               OneDnnScratch& scratch) const;
 
@@ -51,14 +51,16 @@ class OneDnnProduct {
   struct Key;
 
   [[nodiscard]] std::shared_ptr<const Primitive> primitive(const Linear& linear, const Key& key) const;
+  [[nodiscard]] bool sample_is_invariant() const;
   void multiply_tile(const Linear& linear, const RowsView& in, const MutableRows& out, std::int64_t height,
                      OneDnnScratch& scratch) const;
 
   DType operand_;
   const Kernels& kernels_;
   mutable std::shared_mutex mutex_;
-  mutable std::map<std::tuple<std::int64_t, std::int64_t, std::int64_t, std::int64_t, std::int64_t, DType, Activation, bool>,
-                   std::shared_ptr<const Primitive>>
+  mutable std::map<
+      std::tuple<std::int64_t, std::int64_t, std::int64_t, std::int64_t, std::int64_t, DType, Activation, bool>,
+      std::shared_ptr<const Primitive>>
       primitives_;
 };
 

@@ -52,8 +52,9 @@ class ReferenceBackend final : public Backend {
 
   Status linear(const PackedLinear& weights, const RowsView& in, const MutableRows& out, Scratch&) const override {
     const auto& packed = static_cast<const ReferenceLinear&>(weights);
-    const MatrixView matrix{DType::kF64, reinterpret_cast<const std::byte*>(packed.weights.data()),
-                            packed.outputs, packed.inputs, packed.inputs, 1};
+    const MatrixView matrix{DType::kF64,    reinterpret_cast<const std::byte*>(packed.weights.data()),
+                            packed.outputs, packed.inputs,
+                            packed.inputs,  1};
     reference::linear<T>(std::span(&matrix, 1), packed.bias, packed.activation, in, out);
     return {};
   }

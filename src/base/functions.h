@@ -8,11 +8,11 @@ namespace layerscope {
 /// Elementwise functions of the field, each exactly one formula (transformers, src/transformers/activations.py).
 enum class Activation : std::uint8_t {
   kNone,
-  kRelu,      ///< max(x, 0)
-  kGeluErf,   ///< x * Phi(x), Phi by erf ("gelu")
-  kGeluTanh,  ///< 0.5 x (1 + tanh(sqrt(2/pi) (x + 0.044715 x^3))) ("gelu_new", "gelu_pytorch_tanh", "gelu_fast")
-  kSilu,      ///< x * sigmoid(x) ("silu", "swish")
-  kQuickGelu, ///< x * sigmoid(1.702 x)
+  kRelu,       ///< max(x, 0)
+  kGeluErf,    ///< x * Phi(x), Phi by erf ("gelu")
+  kGeluTanh,   ///< 0.5 x (1 + tanh(sqrt(2/pi) (x + 0.044715 x^3))) ("gelu_new", "gelu_pytorch_tanh", "gelu_fast")
+  kSilu,       ///< x * sigmoid(x) ("silu", "swish")
+  kQuickGelu,  ///< x * sigmoid(1.702 x)
   kTanh,
   kSigmoid,
 };

@@ -6,7 +6,9 @@
 
 namespace layerscope {
 
-[[nodiscard]] constexpr float bf16_to_float(std::uint16_t bits) noexcept { return std::bit_cast<float>(static_cast<std::uint32_t>(bits) << 16); }
+[[nodiscard]] constexpr float bf16_to_float(std::uint16_t bits) noexcept {
+  return std::bit_cast<float>(static_cast<std::uint32_t>(bits) << 16);
+}
 
 [[nodiscard]] constexpr std::uint16_t float_to_bf16(float value) noexcept {
   const auto bits = std::bit_cast<std::uint32_t>(value);

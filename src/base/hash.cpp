@@ -51,6 +51,8 @@ Result<std::string> hash_file(const std::string& path, ErrorCode code) {
   }
 }
 
-std::uint64_t hash64(std::span<const std::byte> bytes, std::uint64_t seed) noexcept { return XXH3_64bits_withSeed(bytes.data(), bytes.size(), seed); }
+std::uint64_t hash64(std::span<const std::byte> bytes, std::uint64_t seed) noexcept {
+  return XXH3_64bits_withSeed(bytes.data(), bytes.size(), seed);
+}
 
 }  // namespace layerscope

@@ -19,9 +19,7 @@ MappedFile::~MappedFile() {
 }
 
 MappedFile::MappedFile(MappedFile&& other) noexcept
-    : path_(std::move(other.path_)),
-      data_(std::exchange(other.data_, nullptr)),
-      size_(std::exchange(other.size_, 0)) {}
+    : path_(std::move(other.path_)), data_(std::exchange(other.data_, nullptr)), size_(std::exchange(other.size_, 0)) {}
 
 MappedFile& MappedFile::operator=(MappedFile&& other) noexcept {
   std::swap(path_, other.path_);
@@ -36,12 +34,14 @@ Result<MappedFile> MappedFile::open(const std::string& path, ErrorCode code) {
   mapped.path_ = path;
   if (file.size() == 0) return mapped;
   if (file.size() > static_cast<std::uint64_t>(std::numeric_limits<std::ptrdiff_t>::max())) {
-    return Error{code, printable(path, 4096) + ": is too large to be mapped (" + std::to_string(file.size()) + " bytes)"};
+    return Error{code,
+                 printable(path, 4096) + ": is too large to be mapped (" + std::to_string(file.size()) + " bytes)"};
   }
   const auto size = static_cast<std::size_t>(file.size());
   void* const data = ::mmap(nullptr, size, PROT_READ, MAP_PRIVATE, file.descriptor(), 0);
   if (data == MAP_FAILED) {
-    return Error{code, printable(path, 4096) + ": cannot be mapped (" + std::generic_category().message(errno) + ")"};
+    return Error{errno == ENOMEM ? ErrorCode::kResource : code,
+                 printable(path, 4096) + ": cannot be mapped (" + std::generic_category().message(errno) + ")"};
   }
   mapped.data_ = static_cast<const std::byte*>(data);
   mapped.size_ = size;

@@ -7,9 +7,19 @@ namespace layerscope {
 namespace {
 
 constexpr std::array<std::pair<std::string_view, DType>, 13> kDTypes{{
-    {"F64", DType::kF64}, {"F32", DType::kF32}, {"F16", DType::kF16}, {"BF16", DType::kBF16}, {"I64", DType::kI64},
-    {"I32", DType::kI32}, {"I16", DType::kI16}, {"I8", DType::kI8},   {"U64", DType::kU64},   {"U32", DType::kU32},
-    {"U16", DType::kU16}, {"U8", DType::kU8},   {"BOOL", DType::kBool},
+    {"F64", DType::kF64},
+    {"F32", DType::kF32},
+    {"F16", DType::kF16},
+    {"BF16", DType::kBF16},
+    {"I64", DType::kI64},
+    {"I32", DType::kI32},
+    {"I16", DType::kI16},
+    {"I8", DType::kI8},
+    {"U64", DType::kU64},
+    {"U32", DType::kU32},
+    {"U16", DType::kU16},
+    {"U8", DType::kU8},
+    {"BOOL", DType::kBool},
 }};
 
 }  // namespace
@@ -43,8 +53,6 @@ std::string Shape::text() const {
   return out + "]";
 }
 
-bool operator==(const Shape& a, const Shape& b) noexcept {
-  return std::ranges::equal(a.dims(), b.dims());
-}
+bool operator==(const Shape& a, const Shape& b) noexcept { return std::ranges::equal(a.dims(), b.dims()); }
 
 }  // namespace layerscope

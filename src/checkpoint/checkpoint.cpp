@@ -82,11 +82,12 @@ Opened open_sharded(const std::string& folder) {
       const std::string& name = checkpoint->tensors()[i].name;
       const std::size_t* const mapped = index.find(name);
       if (mapped == nullptr) {
-        return refuse(join(folder, file), "holds tensor \"" + printable(name) + "\", which " + kIndexFile + " does not list");
+        return refuse(join(folder, file),
+                      "holds tensor \"" + printable(name) + "\", which " + kIndexFile + " does not list");
       }
       if (*mapped != shard) {
-        return refuse(join(folder, file), "holds tensor \"" + printable(name) + "\", which " + kIndexFile + " places in " +
-                                              index.shards[*mapped]);
+        return refuse(join(folder, file), "holds tensor \"" + printable(name) + "\", which " + kIndexFile +
+                                              " places in " + index.shards[*mapped]);
       }
     }
   }
@@ -108,9 +109,11 @@ bool exists(const std::string& path) {
 /// Why a folder without the expected files is refused, and the way out.
 Error explain_absence(const std::string& folder) {
   const std::string missing = std::string("has neither ") + kSingleFile + " nor " + kIndexFile;
-  for (const char* pickle : {"pytorch_model.bin", "pytorch_model.bin.index.json", "tf_model.h5", "flax_model.msgpack"}) {
+  for (const char* pickle :
+       {"pytorch_model.bin", "pytorch_model.bin.index.json", "tf_model.h5", "flax_model.msgpack"}) {
     if (!exists(join(folder, pickle))) continue;
-    return refuse(folder, missing + "; " + pickle + " is never read, as such files can run code or hide it: convert it with " +
+    return refuse(folder, missing + "; " + pickle +
+                              " is never read, as such files can run code or hide it: convert it with " +
                               "transformers, AutoModel.from_pretrained(FOLDER).save_pretrained(NEW_FOLDER)");
   }
   std::string found;

@@ -17,10 +17,10 @@ class Checkpoint : public TensorSource {
   [[nodiscard]] virtual const std::vector<std::string>& files() const noexcept = 0;
 };
 
-/// Opens the weights of `folder`, memory-mapped. Refused with ErrorCode::kModel, a message that names file and field, and
-/// without allocating more than the headers need: everything the format's reference reader refuses, and what the
-/// format's description forbids but readers let pass (see safetensors.h). Pickled weights (`pytorch_model.bin`, ...) are
-/// never read; where only they exist the message says how to convert them.
+/// Opens the weights of `folder`, memory-mapped. Refused with ErrorCode::kModel, a message that names file and field,
+/// and without allocating more than the headers need: everything the format's reference reader refuses, and what the
+/// format's description forbids but readers let pass (see safetensors.h). Pickled weights (`pytorch_model.bin`, ...)
+/// are never read; where only they exist the message says how to convert them.
 [[nodiscard]] Result<std::unique_ptr<Checkpoint>> open_checkpoint(const std::string& folder);
 
 }  // namespace layerscope

@@ -12,8 +12,8 @@
 namespace layerscope {
 namespace {
 
-constexpr std::array<std::string_view, 8> kQuantisedDTypes{"F8_E4M3", "F8_E5M2", "F8_E8M0", "F8_E4M3FNUZ", "F8_E5M2FNUZ",
-                                                           "F6_E2M3", "F6_E3M2", "F4"};
+constexpr std::array<std::string_view, 8> kQuantisedDTypes{"F8_E4M3",     "F8_E5M2", "F8_E8M0", "F8_E4M3FNUZ",
+                                                           "F8_E5M2FNUZ", "F6_E2M3", "F6_E3M2", "F4"};
 
 bool is_digit(char c) noexcept { return c >= '0' && c <= '9'; }
 
@@ -214,14 +214,16 @@ Status HeaderReader::read_integer(std::string_view what, std::uint64_t& out) {
     return malformed("a non-negative integer without fraction or exponent in " + std::string(what));
   }
   if (std::from_chars(rest.data(), rest.data() + digits, out).ec != std::errc()) {
-    return fail(std::string(what) + " overflows: " + printable(rest.substr(0, digits), 40) + " needs more than 64 bits");
+    return fail(std::string(what) + " overflows: " + printable(rest.substr(0, digits), 40) +
+                " needs more than 64 bits");
   }
   at_ += digits;
   return {};
 }
 
 void HeaderReader::skip_space() noexcept {
-  while (at_ < text_.size() && (text_[at_] == ' ' || text_[at_] == '\n' || text_[at_] == '\r' || text_[at_] == '\t')) ++at_;
+  while (at_ < text_.size() && (text_[at_] == ' ' || text_[at_] == '\n' || text_[at_] == '\r' || text_[at_] == '\t'))
+    ++at_;
 }
 
 bool HeaderReader::take(char expected) noexcept {
@@ -233,8 +235,8 @@ bool HeaderReader::take(char expected) noexcept {
 
 Error HeaderReader::malformed(std::string_view expected) const {
   const std::string found = at_ < text_.size() ? quoted(text_.substr(at_, 12)) : "the end of the header";
-  return fail("the header is malformed at byte " + std::to_string(at_) + ": expected " + std::string(expected) + ", found " +
-              found);
+  return fail("the header is malformed at byte " + std::to_string(at_) + ": expected " + std::string(expected) +
+              ", found " + found);
 }
 
 Error HeaderReader::fail(const std::string& what) const {

@@ -78,7 +78,8 @@ Result<SafetensorsHeader> parse_safetensors(std::span<const std::byte> file, std
     return fail("is truncated: the header should have " + std::to_string(length) + " bytes, " +
                 std::to_string(file.size() - kLengthBytes) + " are there");
   }
-  const std::string_view text(reinterpret_cast<const char*>(file.data()) + kLengthBytes, static_cast<std::size_t>(length));
+  const std::string_view text(reinterpret_cast<const char*>(file.data()) + kLengthBytes,
+                              static_cast<std::size_t>(length));
   if (const std::size_t invalid = find_invalid_utf8(text); invalid != std::string_view::npos) {
     return fail("the header is not UTF-8 (byte " + std::to_string(invalid) + ")");
   }
@@ -90,7 +91,8 @@ Result<SafetensorsHeader> parse_safetensors(std::span<const std::byte> file, std
   std::ranges::sort(header.tensors, {}, [](const TensorEntry& entry) { return std::tuple(entry.begin, entry.end); });
   std::uint64_t data_end = 0;
   for (const TensorEntry& entry : header.tensors) {
-    if (const auto fault = find_fault(entry, data_end)) return fail("tensor \"" + printable(entry.name) + "\": " + *fault);
+    if (const auto fault = find_fault(entry, data_end))
+      return fail("tensor \"" + printable(entry.name) + "\": " + *fault);
     data_end = entry.end;
   }
   const std::uint64_t data_size = file.size() - header.data_offset;
@@ -99,7 +101,8 @@ Result<SafetensorsHeader> parse_safetensors(std::span<const std::byte> file, std
                 std::to_string(data_size) + " are there");
   }
   if (data_end < data_size) {
-    return fail("has " + std::to_string(data_size - data_end) + " bytes after the end of its last tensor, expected none");
+    return fail("has " + std::to_string(data_size - data_end) +
+                " bytes after the end of its last tensor, expected none");
   }
   return header;
 }

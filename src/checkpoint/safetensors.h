@@ -1,8 +1,8 @@
 // The header of a safetensors file: parsed and proven against the file's size, without any I/O.
 //
-// Format: https://huggingface.co/docs/safetensors (u64 little-endian length N, N bytes of JSON, data). Refused is what the
-// reference reader (safetensors/src/tensor.rs) refuses, in its order, and what the description forbids but readers let
-// pass: a first byte other than '{', duplicate keys at any level, unknown keys in a tensor's entry, offsets and
+// Format: https://huggingface.co/docs/safetensors (u64 little-endian length N, N bytes of JSON, data). Refused is what
+// the reference reader (safetensors/src/tensor.rs) refuses, in its order, and what the description forbids but readers
+// let pass: a first byte other than '{', duplicate keys at any level, unknown keys in a tensor's entry, offsets and
 // dimensions that are not written as plain non-negative integers.
 #pragma once
 
@@ -22,7 +22,7 @@ namespace layerscope {
 inline constexpr std::uint64_t kMaxSafetensorsHeader = 100'000'000;
 /// Limits of our own, far above any published checkpoint, that keep what a header can make us allocate below 100 MB.
 inline constexpr std::size_t kMaxTensorsInFile = 200'000;
-inline constexpr std::size_t kMaxNameBytes = 4096;                      ///< of one name
+inline constexpr std::size_t kMaxNameBytes = 4096;                         ///< of one name
 inline constexpr std::size_t kMaxNameBytesInFile = std::size_t{16} << 20;  ///< of all names together
 inline constexpr std::size_t kMaxMetadataEntries = 10'000;
 

@@ -15,13 +15,15 @@ bool is_size(const Json& value) noexcept {
 }  // namespace
 
 const std::size_t* ShardIndex::find(std::string_view tensor) const noexcept {
-  const auto found = std::ranges::lower_bound(tensors, tensor, {}, [](const auto& item) -> std::string_view { return item.first; });
+  const auto found =
+      std::ranges::lower_bound(tensors, tensor, {}, [](const auto& item) -> std::string_view { return item.first; });
   return found != tensors.end() && found->first == tensor ? &found->second : nullptr;
 }
 
 bool is_plain_file_name(std::string_view name) noexcept {
   constexpr std::size_t kMaxFileName = 255;
-  if (name.empty() || name.size() > kMaxFileName || name == "." || name.find("..") != std::string_view::npos) return false;
+  if (name.empty() || name.size() > kMaxFileName || name == "." || name.find("..") != std::string_view::npos)
+    return false;
   return std::ranges::none_of(name, [](char c) {
     return static_cast<unsigned char>(c) < 0x20 || c == 0x7F || c == '/' || c == '\\' || c == ':';
   });
@@ -60,7 +62,8 @@ Result<ShardIndex> parse_shard_index(const Json& index, std::string_view name) {
   }
   std::ranges::sort(result.shards);
   result.shards.erase(std::unique(result.shards.begin(), result.shards.end()), result.shards.end());
-  if (result.shards.size() > kMaxShards) return fail("weight_map names more than " + std::to_string(kMaxShards) + " files");
+  if (result.shards.size() > kMaxShards)
+    return fail("weight_map names more than " + std::to_string(kMaxShards) + " files");
   result.tensors.reserve(members.size());
   for (const auto& [tensor, value] : members) {
     const auto shard = std::ranges::lower_bound(result.shards, *value.string()) - result.shards.begin();

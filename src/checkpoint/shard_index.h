@@ -26,8 +26,8 @@ struct ShardIndex {
 };
 
 /// Takes the index apart. Its file names are hostile input: each must be a plain base name that ends with
-/// `.safetensors`. `metadata.total_size` must be a non-negative number if it is there, but is not compared with anything:
-/// writers disagree on what it counts. Errors are ErrorCode::kModel, and start with `name`.
+/// `.safetensors`. `metadata.total_size` must be a non-negative number if it is there, but is not compared with
+/// anything: writers disagree on what it counts. Errors are ErrorCode::kModel, and start with `name`.
 [[nodiscard]] Result<ShardIndex> parse_shard_index(const Json& index, std::string_view name);
 
 /// Whether this may name a file of the model's own folder: no separator, "..", drive, or control character.

@@ -41,7 +41,8 @@ Status check_weight_place(const std::string& folder, const std::string& file) {
   if (error) {
     std::error_code ignored;
     const bool dangling = fs::is_symlink(fs::symlink_status(path, ignored));
-    return fail(std::string(dangling ? "is a link that leads nowhere" : "cannot be opened") + " (" + error.message() + ")");
+    return fail(std::string(dangling ? "is a link that leads nowhere" : "cannot be opened") + " (" + error.message() +
+                ")");
   }
   if (is_inside(real, real_folder)) return {};
   if (const fs::path blobs = blobs_of(real_folder); !blobs.empty() && real.parent_path() == blobs) return {};

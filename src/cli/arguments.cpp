@@ -5,8 +5,8 @@
 #include <charconv>
 #include <limits>
 
-#include <CLI/CLI.hpp>
 #include <fmt/format.h>
+#include <CLI/CLI.hpp>
 
 #include "base/try.h"
 #include "cli/suggest.h"
@@ -48,7 +48,8 @@ Error unknown_flag(std::string_view word, Command command) {
   }
   const std::string hint = suggestion(name, flag_names(command));
   if (!hint.empty()) return usage(fmt::format("{}: unknown flag{}", name, hint));
-  return usage(fmt::format("{}: unknown flag (see layerscope {} --help; a text that begins with - goes after --)", name, command_name));
+  return usage(fmt::format("{}: unknown flag (see layerscope {} --help; a text that begins with - goes after --)", name,
+                           command_name));
 }
 
 /// Positional words are what CLI11 leaves over: its own positionals would split a text such as "[a,b]".
@@ -64,7 +65,8 @@ Result<Words> split_words(Command command, std::span<const std::string> argument
   for (const FlagRow& row : flag_table()) {
     if (!row.takes(command)) continue;
     const std::size_t index = static_cast<std::size_t>(row.flag);
-    const std::string names = row.short_name.empty() ? std::string(row.long_name) : fmt::format("{},{}", row.short_name, row.long_name);
+    const std::string names =
+        row.short_name.empty() ? std::string(row.long_name) : fmt::format("{},{}", row.short_name, row.long_name);
     if (row.argument.empty()) {
       app.add_flag(names, words.switches[index]);
     } else {
@@ -89,7 +91,8 @@ Result<Words> split_words(Command command, std::span<const std::string> argument
     if (word.size() > 1 && word.front() == '-') return unknown_flag(word, command);
   }
   if (before < arguments.size()) {
-    words.positionals.insert(words.positionals.end(), arguments.begin() + static_cast<std::ptrdiff_t>(before) + 1, arguments.end());
+    words.positionals.insert(words.positionals.end(), arguments.begin() + static_cast<std::ptrdiff_t>(before) + 1,
+                             arguments.end());
   }
   return words;
 }
@@ -100,7 +103,8 @@ Status check_choices(const Words& words) {
     if (!value || row.choices.empty()) continue;
     const std::vector<std::string_view> choices = split_choices(row.choices);
     if (std::ranges::find(choices, std::string_view(*value)) == choices.end()) {
-      return usage(fmt::format("{} {}: not one of {}{}", row.long_name, *value, fmt::join(choices, ", "), suggestion(*value, choices)));
+      return usage(fmt::format("{} {}: not one of {}{}", row.long_name, *value, fmt::join(choices, ", "),
+                               suggestion(*value, choices)));
     }
   }
   return {};
@@ -111,7 +115,8 @@ Result<Integer> integer(Flag flag, std::string_view text, Integer least, Integer
   Integer value = 0;
   const auto [end, code] = std::from_chars(text.data(), text.data() + text.size(), value);
   if (code != std::errc() || end != text.data() + text.size() || value < least || value > most) {
-    return usage(fmt::format("{} {}: expected a whole number from {} to {}", flag_row(flag).long_name, text, least, most));
+    return usage(
+        fmt::format("{} {}: expected a whole number from {} to {}", flag_row(flag).long_name, text, least, most));
   }
   return value;
 }
@@ -125,7 +130,8 @@ Result<CommonArguments> common_arguments(const Words& words, const Environment& 
   common.dtype = words.text(Flag::kDtype, "f32");
   common.device = words.text(Flag::kDevice, "cpu");
   if (common.color && common.no_color) return usage("--color and --no-color: only one of them can hold");
-  if (common.device != "cpu") return usage(fmt::format("--device {}: not built into this program (built: cpu)", common.device));
+  if (common.device != "cpu")
+    return usage(fmt::format("--device {}: not built into this program (built: cpu)", common.device));
   if (words.given(Flag::kThreads)) {
     LAYERSCOPE_ASSIGN(common.threads, integer<int>(Flag::kThreads, words.text(Flag::kThreads, ""), 1, 4096));
   }
@@ -137,12 +143,12 @@ Result<CommonArguments> common_arguments(const Words& words, const Environment& 
 Status expect_positionals(const Words& words, std::size_t least, std::size_t most) {
   const CommandRow& row = command_row(words.command);
   if (words.positionals.size() < least) {
-    return usage(fmt::format("{}: {} is missing (usage: layerscope {} {})", row.name, row.positionals.substr(0, row.positionals.find(' ')),
-                             row.name, row.positionals));
+    return usage(fmt::format("{}: {} is missing (usage: layerscope {} {})", row.name,
+                             row.positionals.substr(0, row.positionals.find(' ')), row.name, row.positionals));
   }
   if (words.positionals.size() > most) {
-    return usage(fmt::format("{}: one argument too many, '{}' (usage: layerscope {} {})", row.name, words.positionals[most], row.name,
-                             row.positionals));
+    return usage(fmt::format("{}: one argument too many, '{}' (usage: layerscope {} {})", row.name,
+                             words.positionals[most], row.name, row.positionals));
   }
   return {};
 }
@@ -157,17 +163,21 @@ Result<InputArguments> input_arguments(const Words& words) {
   input.tokenize.add_special_tokens = !words.on(Flag::kNoSpecialTokens);
   input.tokenize.truncate = words.text(Flag::kOnLong, "error") == "truncate";
   if (words.given(Flag::kMaxLength)) {
-    LAYERSCOPE_ASSIGN(input.tokenize.max_length, integer<std::int64_t>(Flag::kMaxLength, words.text(Flag::kMaxLength, ""), 1,
-                                                                       std::numeric_limits<std::int32_t>::max()));
+    LAYERSCOPE_ASSIGN(input.tokenize.max_length,
+                      integer<std::int64_t>(Flag::kMaxLength, words.text(Flag::kMaxLength, ""), 1,
+                                            std::numeric_limits<std::int32_t>::max()));
   }
   if (words.given(Flag::kInput) && input.path.empty()) return usage("--input: an empty file name");
-  if (!input.path.empty() && !input.texts.empty()) return usage("--input and TEXT arguments: only one of them can hold");
+  if (!input.path.empty() && !input.texts.empty())
+    return usage("--input and TEXT arguments: only one of them can hold");
   if (input.path.empty() && input.texts.empty()) return usage("nothing to read: give a TEXT, or -i FILE (- for stdin)");
-  if (words.given(Flag::kInputFormat) && input.path != "-") return usage("--input-format: only for -i - (a file says it by its name)");
+  if (words.given(Flag::kInputFormat) && input.path != "-")
+    return usage("--input-format: only for -i - (a file says it by its name)");
   return input;
 }
 
-Result<StatesArguments> states_arguments(const Words& words, const CommonArguments& common, const Environment& environment) {
+Result<StatesArguments> states_arguments(const Words& words, const CommonArguments& common,
+                                         const Environment& environment) {
   StatesArguments states;
   LAYERSCOPE_ASSIGN(states.input, input_arguments(words));
   states.model = words.positionals.front();
@@ -189,7 +199,8 @@ Result<StatesArguments> states_arguments(const Words& words, const CommonArgumen
   request.positions = words.text(Flag::kPositions, "all");
   request.mix = words.text(Flag::kMix, "");
   for (const Flag flag : {Flag::kLayers, Flag::kSites, Flag::kPositions, Flag::kMix}) {
-    if (words.given(flag) && words.text(flag, "").empty()) return usage(fmt::format("{}: an empty list", flag_row(flag).long_name));
+    if (words.given(flag) && words.text(flag, "").empty())
+      return usage(fmt::format("{}: an empty list", flag_row(flag).long_name));
   }
   request.pool = pooling_from_name(words.text(Flag::kPool, "none")).value_or(Pooling::kNone);
   const std::string save = words.text(Flag::kSaveDtype, "f32");
@@ -228,7 +239,9 @@ Result<ExportArguments> export_arguments(const Words& words) {
   const std::string format = words.text(Flag::kTo, "");
   if (format.empty()) return usage("export: --to is missing (npy, npz or safetensors)");
   if (arguments.target.empty()) return usage("export: -o is missing (the file or folder to write)");
-  arguments.format = format == "npy" ? ExportFormat::kNpy : format == "npz" ? ExportFormat::kNpz : ExportFormat::kSafetensors;
+  arguments.format = format == "npy"   ? ExportFormat::kNpy
+                     : format == "npz" ? ExportFormat::kNpz
+                                       : ExportFormat::kSafetensors;
   arguments.overwrite = words.on(Flag::kOverwrite);
   arguments.allow_incomplete = words.on(Flag::kAllowIncomplete);
   return arguments;
@@ -239,7 +252,8 @@ Result<CompletionArguments> completion_arguments(const Words& words) {
   const std::vector<std::string_view> shells = split_choices(command_row(Command::kCompletion).positionals);
   const std::string& shell = words.positionals.front();
   if (std::ranges::find(shells, std::string_view(shell)) == shells.end()) {
-    return usage(fmt::format("completion {}: not one of {}{}", shell, fmt::join(shells, ", "), suggestion(shell, shells)));
+    return usage(
+        fmt::format("completion {}: not one of {}{}", shell, fmt::join(shells, ", "), suggestion(shell, shells)));
   }
   return CompletionArguments{shell};
 }

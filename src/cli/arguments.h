@@ -29,9 +29,9 @@ struct CommonArguments {
 };
 
 struct InputArguments {
-  std::string path;                ///< empty: `texts` are the rows
+  std::string path;  ///< empty: `texts` are the rows
   std::vector<std::string> texts;
-  bool json_lines = false;         ///< what stdin holds
+  bool json_lines = false;  ///< what stdin holds
   bool skip_bad = false;
   TokenizeOptions tokenize;
 };
@@ -45,8 +45,14 @@ enum class Measure : std::uint8_t {
 
 enum class ProgressMode : std::uint8_t { kAuto, kBar, kJson, kNone };
 
-struct InspectArguments { std::string model; bool all = false; };
-struct TokenizeArguments { std::string model; InputArguments input; };
+struct InspectArguments {
+  std::string model;
+  bool all = false;
+};
+struct TokenizeArguments {
+  std::string model;
+  InputArguments input;
+};
 struct StatesArguments {
   std::string model;
   InputArguments input;
@@ -58,25 +64,34 @@ struct StatesArguments {
   Measure measure = Measure::kNorm;
   ProgressMode progress = ProgressMode::kAuto;
 };
-struct VerifyArguments { std::string run; };
+struct VerifyArguments {
+  std::string run;
+};
 struct ExportArguments {
   std::string run, target;
   ExportFormat format = ExportFormat::kNpy;
   bool overwrite = false, allow_incomplete = false;
 };
-struct CompletionArguments { std::string shell; };
+struct CompletionArguments {
+  std::string shell;
+};
 struct ManArguments {};
 struct VersionArguments {};
-struct HelpArguments { std::optional<Command> command; };
+struct HelpArguments {
+  std::optional<Command> command;
+};
 
 struct Invocation {
   CommonArguments common;
   std::variant<HelpArguments, VersionArguments, InspectArguments, TokenizeArguments, StatesArguments, VerifyArguments,
-               ExportArguments, CompletionArguments, ManArguments> request;
+               ExportArguments, CompletionArguments, ManArguments>
+      request;
 };
 
-/// Parses everything after the program's name. Errors: kUsage, with the nearest flag, command or value where one is near.
-[[nodiscard]] Result<Invocation> parse_arguments(std::span<const std::string> arguments, const Environment& environment);
+/// Parses everything after the program's name. Errors: kUsage, with the nearest flag, command or value where one is
+/// near.
+[[nodiscard]] Result<Invocation> parse_arguments(std::span<const std::string> arguments,
+                                                 const Environment& environment);
 
 /// "256MiB", "8MB", "1000000": bytes, at least 1. Units of 1000 (kB MB GB TB) and 1024 (KiB MiB GiB TiB), in any case.
 [[nodiscard]] std::optional<std::uint64_t> parse_size(std::string_view text);

@@ -10,13 +10,25 @@
 namespace layerscope::cli {
 namespace {
 
-struct Rgb { double red, green, blue; };
+struct Rgb {
+  double red, green, blue;
+};
 
-constexpr std::array<Rgb, 9> kViridis{{{68, 1, 84}, {71, 45, 123}, {59, 82, 139}, {44, 114, 142}, {33, 145, 140},
-                                       {40, 174, 128}, {94, 201, 98}, {173, 220, 48}, {253, 231, 37}}};
+constexpr std::array<Rgb, 9> kViridis{{{68, 1, 84},
+                                       {71, 45, 123},
+                                       {59, 82, 139},
+                                       {44, 114, 142},
+                                       {33, 145, 140},
+                                       {40, 174, 128},
+                                       {94, 201, 98},
+                                       {173, 220, 48},
+                                       {253, 231, 37}}};
 
 /// Background codes of the 16 colours, and whether black is the text's colour on them.
-struct Basic { int background; bool black; };
+struct Basic {
+  int background;
+  bool black;
+};
 constexpr std::array<Basic, 6> kBasic{{{45, false}, {44, false}, {46, true}, {42, true}, {43, true}, {103, true}}};
 
 Rgb viridis(double position) {

@@ -8,8 +8,9 @@
 
 namespace layerscope::cli {
 
-/// `text` on the background that stands for `position` (0 low, 1 high), in black or white so that it can be read; the text
-/// alone where there is no colour. The ramp is viridis (Smith and van der Walt 2015): even steps, also for the colour-blind.
+/// `text` on the background that stands for `position` (0 low, 1 high), in black or white so that it can be read; the
+/// text alone where there is no colour. The ramp is viridis (Smith and van der Walt 2015): even steps, also for the
+/// colour-blind.
 [[nodiscard]] std::string on_ramp(std::string_view text, double position, ColorDepth depth);
 
 /// A bar of one column whose height stands for `position`: one of eight from the lowest to a full block.

@@ -1,5 +1,5 @@
-// The commands, one file each. A command writes data to `out` and messages to `messages`, and returns the exit status of
-// a run that did not fail (0, 3 or 6).
+// The commands, one file each. A command writes data to `out` and messages to `messages`, and returns the exit status
+// of a run that did not fail (0, 3 or 6).
 #pragma once
 
 #include "cli/arguments.h"

@@ -32,9 +32,11 @@ std::string bash_script() {
       command_names());
   for (const FlagRow& row : flag_table()) {
     if (row.argument.empty()) continue;
-    const std::string names = row.short_name.empty() ? std::string(row.long_name) : fmt::format("{}|{}", row.short_name, row.long_name);
+    const std::string names =
+        row.short_name.empty() ? std::string(row.long_name) : fmt::format("{}|{}", row.short_name, row.long_name);
     if (!row.choices.empty()) {
-      out += fmt::format("    {}) COMPREPLY=($(compgen -W \"{}\" -- \"$word\")); return ;;\n", names, joined(row.choices));
+      out +=
+          fmt::format("    {}) COMPREPLY=($(compgen -W \"{}\" -- \"$word\")); return ;;\n", names, joined(row.choices));
     } else if (takes_path(row)) {
       out += fmt::format("    {}) COMPREPLY=($(compgen -f -- \"$word\")); return ;;\n", names);
     } else {
@@ -79,20 +81,23 @@ std::string zsh_quoted(std::string_view text) {
 std::string zsh_script() {
   std::string out = "#compdef layerscope\n_layerscope() {\n  local -a commands\n  commands=(\n";
   for (const CommandRow& row : command_table()) out += fmt::format("    '{}:{}'\n", row.name, zsh_quoted(row.summary));
-  out += "  )\n  if (( CURRENT == 2 )); then\n    _describe command commands\n    return\n  fi\n"
-         "  local chosen=$words[2]\n  shift words\n  (( CURRENT-- ))\n  case $chosen in\n";
+  out +=
+      "  )\n  if (( CURRENT == 2 )); then\n    _describe command commands\n    return\n  fi\n"
+      "  local chosen=$words[2]\n  shift words\n  (( CURRENT-- ))\n  case $chosen in\n";
   for (const CommandRow& command : command_table()) {
     out += fmt::format("    {}) _arguments -s", command.name);
     for (const FlagRow& row : flag_table()) {
       if (!row.takes(command.command)) continue;
       std::string value;
       if (!row.argument.empty()) {
-        value = fmt::format(":{}:{}", row.argument, !row.choices.empty() ? fmt::format("({})", joined(row.choices))
-                                                    : takes_path(row)    ? "_files"
-                                                                         : " ");
+        value = fmt::format(":{}:{}", row.argument,
+                            !row.choices.empty() ? fmt::format("({})", joined(row.choices))
+                            : takes_path(row)    ? "_files"
+                                                 : " ");
       }
       const std::string names = row.short_name.empty() ? fmt::format("'{}", row.long_name)
-                                                       : fmt::format("'({} {})'{{{},{}}}'", row.short_name, row.long_name, row.short_name, row.long_name);
+                                                       : fmt::format("'({} {})'{{{},{}}}'", row.short_name,
+                                                                     row.long_name, row.short_name, row.long_name);
       out += fmt::format(" \\\n      {}[{}]{}'", names, zsh_quoted(row.help), value);
     }
     if (command.command == Command::kCompletion) {
@@ -118,14 +123,16 @@ std::string fish_quoted(std::string_view text) {
 std::string fish_script() {
   std::string out;
   for (const CommandRow& row : command_table()) {
-    out += fmt::format("complete -c layerscope -n __fish_use_subcommand -f -a {} -d {}\n", row.name, fish_quoted(row.summary));
+    out += fmt::format("complete -c layerscope -n __fish_use_subcommand -f -a {} -d {}\n", row.name,
+                       fish_quoted(row.summary));
   }
   for (const FlagRow& row : flag_table()) {
     std::string commands;
     for (const CommandRow& command : command_table()) {
       if (row.takes(command.command)) commands += fmt::format(" {}", command.name);
     }
-    out += fmt::format("complete -c layerscope -n '__fish_seen_subcommand_from{}' -l {}", commands, row.long_name.substr(2));
+    out += fmt::format("complete -c layerscope -n '__fish_seen_subcommand_from{}' -l {}", commands,
+                       row.long_name.substr(2));
     if (!row.short_name.empty()) out += fmt::format(" -s {}", row.short_name.substr(1));
     if (!row.choices.empty()) {
       out += fmt::format(" -x -a '{}'", joined(row.choices));

@@ -21,8 +21,8 @@ struct FoldedLine {
 /// The block that a dotted name speaks of ("enc.block.3.mlp.out": 3), or -1.
 [[nodiscard]] int block_of(std::string_view name);
 
-/// Lines whose first field names a block are folded where all fields agree but for its number, which {i} replaces: in the
-/// first field behind "block", in the others where it first stands as a part of its own.
+/// Lines whose first field names a block are folded where all fields agree but for its number, which {i} replaces: in
+/// the first field behind "block", in the others where it first stands as a part of its own.
 [[nodiscard]] std::vector<FoldedLine> fold(std::span<const BlockLine> lines);
 
 /// "0..5", "0, 2, 4".

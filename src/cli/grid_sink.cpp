@@ -20,13 +20,20 @@ double dot(const std::vector<float>& a, const std::vector<float>& b) {
 void read_row(const RowsView& rows, std::int64_t index, std::vector<float>& out) {
   out.resize(static_cast<std::size_t>(rows.width));
   switch (rows.dtype) {
-    case DType::kF16: std::transform(rows.row<std::uint16_t>(index), rows.row<std::uint16_t>(index) + rows.width, out.begin(), f16_to_float); break;
-    case DType::kBF16: std::transform(rows.row<std::uint16_t>(index), rows.row<std::uint16_t>(index) + rows.width, out.begin(), bf16_to_float); break;
+    case DType::kF16:
+      std::transform(rows.row<std::uint16_t>(index), rows.row<std::uint16_t>(index) + rows.width, out.begin(),
+                     f16_to_float);
+      break;
+    case DType::kBF16:
+      std::transform(rows.row<std::uint16_t>(index), rows.row<std::uint16_t>(index) + rows.width, out.begin(),
+                     bf16_to_float);
+      break;
     default: std::copy_n(rows.row<float>(index), rows.width, out.begin()); break;
   }
 }
 
-GridSink::GridSink(const TapPlan& plan, Measure measure) : plan_(plan), measure_(measure), values_(plan.stored().size()) {}
+GridSink::GridSink(const TapPlan& plan, Measure measure)
+    : plan_(plan), measure_(measure), values_(plan.stored().size()) {}
 
 float GridSink::measure_row(Reference& reference, std::size_t row, const std::vector<float>& state) const {
   if (measure_ == Measure::kNorm) return static_cast<float>(std::sqrt(dot(state, state)));

@@ -44,12 +44,15 @@ void append_indented(std::string& out, std::string_view lines) {
 }
 
 std::string general_help() {
-  std::string out = "layerscope opens Hugging Face model folders and shows every layer's hidden states.\n\n"
-                    "Usage: layerscope COMMAND [ARGUMENTS]\n\nCommands:\n";
+  std::string out =
+      "layerscope opens Hugging Face model folders and shows every layer's hidden states.\n\n"
+      "Usage: layerscope COMMAND [ARGUMENTS]\n\nCommands:\n";
   for (const CommandRow& row : command_table()) out += fmt::format("  {:<12}{}\n", row.name, row.summary);
-  out += "\n  --help      this help; layerscope COMMAND --help tells more\n"
-         "  --version   the program's version\n\nExamples:\n";
-  for (const Command command : {Command::kInspect, Command::kStates}) append_indented(out, command_row(command).examples);
+  out +=
+      "\n  --help      this help; layerscope COMMAND --help tells more\n"
+      "  --version   the program's version\n\nExamples:\n";
+  for (const Command command : {Command::kInspect, Command::kStates})
+    append_indented(out, command_row(command).examples);
   return out;
 }
 
@@ -65,8 +68,8 @@ std::string flag_description(const FlagRow& row) {
 std::string help_text(std::optional<Command> command) {
   if (!command) return general_help();
   const CommandRow& row = command_row(*command);
-  std::string out = fmt::format("layerscope {}: {}\n\nUsage: layerscope {}{}{} [FLAGS]\n\n{}\n", row.name, row.summary, row.name,
-                                row.positionals.empty() ? "" : " ", row.positionals, row.description);
+  std::string out = fmt::format("layerscope {}: {}\n\nUsage: layerscope {}{}{} [FLAGS]\n\n{}\n", row.name, row.summary,
+                                row.name, row.positionals.empty() ? "" : " ", row.positionals, row.description);
   const FlagRow* last = nullptr;
   for (const FlagRow& flag : flag_table()) {
     if (!flag.takes(*command)) continue;
@@ -74,7 +77,8 @@ std::string help_text(std::optional<Command> command) {
     last = &flag;
     const std::string names = flag.short_name.empty() ? fmt::format("      {}", flag.long_name)
                                                       : fmt::format("  {}, {}", flag.short_name, flag.long_name);
-    append_entry(out, flag.argument.empty() ? names : fmt::format("{} {}", names, flag.argument), flag_description(flag));
+    append_entry(out, flag.argument.empty() ? names : fmt::format("{} {}", names, flag.argument),
+                 flag_description(flag));
   }
   out += "\nExamples:\n";
   append_indented(out, row.examples);

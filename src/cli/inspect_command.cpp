@@ -15,7 +15,10 @@
 namespace layerscope::cli {
 namespace {
 
-struct NamedStack { std::string_view name; const Stack* stack; };
+struct NamedStack {
+  std::string_view name;
+  const Stack* stack;
+};
 
 std::vector<NamedStack> stacks_of(const ModelSpec& spec) {
   std::vector<NamedStack> stacks;
@@ -73,7 +76,8 @@ std::string inspect_json(const ModelState& state) {
     if (out.back() != '[') out += ',';
     out += '{';
     append_member(out, "name", site.name);
-    out += fmt::format(",\"hf_index\":{},\"width\":{},\"heads\":{}}}", site.hf_index ? std::to_string(*site.hf_index) : "null",
+    out += fmt::format(",\"hf_index\":{},\"width\":{},\"heads\":{}}}",
+                       site.hf_index ? std::to_string(*site.hf_index) : "null",
                        site.kind == SiteKind::kProbs ? "null" : std::to_string(site.width),
                        site.heads > 0 ? std::to_string(site.heads) : "null");
   }
@@ -126,8 +130,10 @@ std::vector<FoldedLine> shown(const std::vector<BlockLine>& lines, bool all) {
 std::vector<BlockLine> site_lines(const SiteTable& sites) {
   std::vector<BlockLine> lines;
   for (const Site& site : sites.sites) {
-    std::string width = site.kind == SiteKind::kProbs ? fmt::format("{} heads × keys", site.heads) : std::to_string(site.width);
-    if (site.heads > 0 && site.kind != SiteKind::kProbs) width = fmt::format("{} heads × {}", site.heads, site.width / site.heads);
+    std::string width =
+        site.kind == SiteKind::kProbs ? fmt::format("{} heads × keys", site.heads) : std::to_string(site.width);
+    if (site.heads > 0 && site.kind != SiteKind::kProbs)
+      width = fmt::format("{} heads × {}", site.heads, site.width / site.heads);
     lines.push_back({{site.name, std::move(width)}});
   }
   return lines;
@@ -136,8 +142,8 @@ std::vector<BlockLine> site_lines(const SiteTable& sites) {
 std::vector<BlockLine> tensor_lines(const Bindings& bindings) {
   std::vector<BlockLine> lines;
   for (const Binding& binding : bindings.bound) {
-    lines.push_back({{binding.slot.name, "← " + visible(binding.tensor->name), binding.cut.text(), binding.slot.shape.text(),
-                      std::string(dtype_name(binding.tensor->view.dtype))}});
+    lines.push_back({{binding.slot.name, "← " + visible(binding.tensor->name), binding.cut.text(),
+                      binding.slot.shape.text(), std::string(dtype_name(binding.tensor->view.dtype))}});
   }
   return lines;
 }
@@ -145,18 +151,26 @@ std::vector<BlockLine> tensor_lines(const Bindings& bindings) {
 std::string inspect_text(const ModelState& state, bool all, ColorDepth color) {
   const ModelInfo& info = state.info;
   std::string out = bold(fmt::format("{} · {} · {} parameters", visible(info.path), info.model_type,
-                                     count_text(static_cast<std::int64_t>(info.parameters))), color) + "\n";
-  out += fmt::format("vocabulary of {}, {}, {}\n", count_text(info.vocabulary_size),
-                     info.max_tokens ? fmt::format("at most {} tokens a row", count_text(*info.max_tokens)) : "rows of any length",
-                     info.has_tokenizer ? "with tokenizer.json" : "no tokenizer: rows of ids only");
+                                     count_text(static_cast<std::int64_t>(info.parameters))),
+                         color) +
+                    "\n";
+  out += fmt::format(
+      "vocabulary of {}, {}, {}\n", count_text(info.vocabulary_size),
+      info.max_tokens ? fmt::format("at most {} tokens a row", count_text(*info.max_tokens)) : "rows of any length",
+      info.has_tokenizer ? "with tokenizer.json" : "no tokenizer: rows of ids only");
   for (const NamedStack& named : stacks_of(state.spec)) {
-    out += "\n" + bold(fmt::format("{}: {} blocks of {}", named.name, named.stack->blocks.size(), state.spec.width), color) + "\n";
+    out += "\n" +
+           bold(fmt::format("{}: {} blocks of {}", named.name, named.stack->blocks.size(), state.spec.width), color) +
+           "\n";
     for (const std::string& line : block_program(*named.stack)) out += "  " + line + "\n";
   }
-  out += "\n" + bold(fmt::format("{} sites", state.sites.sites.size()), color) + "\n" + table(shown(site_lines(state.sites), all));
-  out += "\n" + bold(fmt::format("{} slots ← tensors", state.bindings.bound.size()), color) + "\n" + table(shown(tensor_lines(state.bindings), all));
+  out += "\n" + bold(fmt::format("{} sites", state.sites.sites.size()), color) + "\n" +
+         table(shown(site_lines(state.sites), all));
+  out += "\n" + bold(fmt::format("{} slots ← tensors", state.bindings.bound.size()), color) + "\n" +
+         table(shown(tensor_lines(state.bindings), all));
   if (!state.bindings.ignored.empty()) {
-    out += "\n" + bold(fmt::format("{} tensors that hidden states do not need", state.bindings.ignored.size()), color) + "\n";
+    out += "\n" + bold(fmt::format("{} tensors that hidden states do not need", state.bindings.ignored.size()), color) +
+           "\n";
     for (const std::string& name : state.bindings.ignored) out += "  " + visible(name) + "\n";
   }
   return out;
@@ -165,9 +179,11 @@ std::string inspect_text(const ModelState& state, bool all, ColorDepth color) {
 }  // namespace
 
 Result<int> run_inspect(const InspectArguments& arguments, Context& context) {
-  LAYERSCOPE_ASSIGN(const std::unique_ptr<Model> model, Model::open(arguments.model, context.common.open_options(false)));
+  LAYERSCOPE_ASSIGN(const std::unique_ptr<Model> model,
+                    Model::open(arguments.model, context.common.open_options(false)));
   const ModelState& state = model->state();
-  context.out.write(context.common.json ? inspect_json(state) : inspect_text(state, arguments.all, context.terminal.color));
+  context.out.write(context.common.json ? inspect_json(state)
+                                        : inspect_text(state, arguments.all, context.terminal.color));
   return 0;
 }
 

@@ -33,7 +33,8 @@ void append_flag(std::string& out, const FlagRow& row) {
   out += fmt::format("\\fB{}\\fR", roff(row.long_name));
   if (!row.argument.empty()) out += fmt::format(" \\fI{}\\fR", roff(row.argument));
   out += fmt::format("\n{}", roff(row.help));
-  if (!row.choices.empty()) out += fmt::format(": {}", roff(fmt::format("{}", fmt::join(split_choices(row.choices), ", "))));
+  if (!row.choices.empty())
+    out += fmt::format(": {}", roff(fmt::format("{}", fmt::join(split_choices(row.choices), ", "))));
   if (!row.fallback.empty()) out += fmt::format(" (default: {})", roff(row.fallback));
   out += ".\n";
 }
@@ -63,12 +64,13 @@ std::string manual_page() {
   std::string out = fmt::format(
       ".TH LAYERSCOPE 1 \"\" \"{}\" \"User Commands\"\n.SH NAME\nlayerscope \\- every layer's hidden states\n"
       ".SH SYNOPSIS\n.B layerscope\n\\fICOMMAND\\fR [\\fIARGUMENTS\\fR]\n.SH DESCRIPTION\n"
-      "Opens Hugging Face model folders, runs them natively and shows, prints or stores the hidden states of every layer.\n"
+      "Opens Hugging Face model folders, runs them natively and shows, prints or stores the hidden states of every "
+      "layer.\n"
       "Data goes to standard output, messages and progress to standard error.\n.SH COMMANDS\n",
       version_text());
   for (const CommandRow& command : command_table()) {
-    out += fmt::format(".SS \"layerscope {} {}\"\n{}\n.PP\n.nf\n{}\n.fi\n", roff(command.name), roff(command.positionals),
-                       roff(command.description), roff(command.examples));
+    out += fmt::format(".SS \"layerscope {} {}\"\n{}\n.PP\n.nf\n{}\n.fi\n", roff(command.name),
+                       roff(command.positionals), roff(command.description), roff(command.examples));
     for (const FlagRow& flag : flag_table()) {
       if (flag.takes(command.command)) append_flag(out, flag);
     }

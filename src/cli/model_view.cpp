@@ -54,7 +54,8 @@ std::string model_title(const Model& model) {
   const SiteTable& sites = model.sites();
   const std::string blocks = info.two_stacks ? fmt::format("{} + {}", sites.layers[0], sites.layers[1])
                                              : std::to_string(sites.layers[0] + sites.layers[1]);
-  return fmt::format("{} · {}, {} blocks of {}", visible(path.filename().string()), info.model_type, blocks, model.state().spec.width);
+  return fmt::format("{} · {}, {} blocks of {}", visible(path.filename().string()), info.model_type, blocks,
+                     model.state().spec.width);
 }
 
 }  // namespace layerscope::cli

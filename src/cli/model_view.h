@@ -33,7 +33,7 @@ void append_numbers_json(std::string& out, const Numbers& numbers) {
 /// How many tokens each stack of the row has, by StackId.
 [[nodiscard]] std::array<std::int64_t, 2> token_counts(const Model& model, const ModelRow& row);
 
-/// "my-model · bert, 6 blocks of 384".
+/// "my-model · its type, 6 blocks of 384".
 [[nodiscard]] std::string model_title(const Model& model);
 
 }  // namespace layerscope::cli

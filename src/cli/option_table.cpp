@@ -22,33 +22,36 @@ constexpr std::array kCommands{
                "program that the engine runs, every site that can be observed, and the tensor behind every slot.",
                "layerscope inspect models/all-MiniLM-L6-v2\n"
                "layerscope inspect models/all-MiniLM-L6-v2 --json"},
-    CommandRow{Command::kTokenize, "tokenize", "MODEL [TEXT...]", "what a model really reads: ids, tokens, offsets",
-               "Shows the tokens of every text with their ids, types and places in the text. Offsets count code points\n"
-               "of the original text; tokens that the tokenizer added itself have none.",
-               "layerscope tokenize models/all-MiniLM-L6-v2 \"Layer by layer\"\n"
-               "layerscope tokenize models/all-MiniLM-L6-v2 -i texts.jsonl --json"},
-    CommandRow{Command::kStates, "states", "MODEL [TEXT...]", "hidden states: a picture, JSON lines, or a run folder",
-               "Without -o the states are drawn on the terminal, tokens down and layers across; with --json they are\n"
-               "printed, one object a row. With -o they are stored in a run folder: the same command on the same folder\n"
-               "goes on where an interrupted one stopped.",
-               "layerscope states models/all-MiniLM-L6-v2 \"The bank of the river\"\n"
-               "layerscope states models/all-MiniLM-L6-v2 -i texts.txt -o run --layers 0,-1\n"
-               "layerscope states models/all-MiniLM-L6-v2 -i texts.txt -o run --pool mean --save-dtype f16"},
-    CommandRow{Command::kVerify, "verify", "RUN", "whether a run folder holds what was written",
-               "Reads every byte of a run folder and checks manifest, journal, sizes and hashes. An incomplete run whose\n"
-               "shards are sound is no damage.",
-               "layerscope verify run\n"
-               "layerscope verify run --json"},
-    CommandRow{Command::kExport, "export", "RUN", "a run folder as npy, npz or safetensors",
-               "Writes all rows of a run, parts joined and ordered by row: npy makes a folder with one file a tensor, npz\n"
-               "and safetensors one file. bfloat16 becomes float32 in npy and npz.",
-               "layerscope export run --to npz -o states.npz"},
+    CommandRow{
+        Command::kTokenize, "tokenize", "MODEL [TEXT...]", "what a model really reads: ids, tokens, offsets",
+        "Shows the tokens of every text with their ids, types and places in the text. Offsets count code points\n"
+        "of the original text; tokens that the tokenizer added itself have none.",
+        "layerscope tokenize models/all-MiniLM-L6-v2 \"Layer by layer\"\n"
+        "layerscope tokenize models/all-MiniLM-L6-v2 -i texts.jsonl --json"},
+    CommandRow{
+        Command::kStates, "states", "MODEL [TEXT...]", "hidden states: a picture, JSON lines, or a run folder",
+        "Without -o the states are drawn on the terminal, tokens down and layers across; with --json they are\n"
+        "printed, one object a row. With -o they are stored in a run folder: the same command on the same folder\n"
+        "goes on where an interrupted one stopped.",
+        "layerscope states models/all-MiniLM-L6-v2 \"The bank of the river\"\n"
+        "layerscope states models/all-MiniLM-L6-v2 -i texts.txt -o run --layers 0,-1\n"
+        "layerscope states models/all-MiniLM-L6-v2 -i texts.txt -o run --pool mean --save-dtype f16"},
+    CommandRow{
+        Command::kVerify, "verify", "RUN", "whether a run folder holds what was written",
+        "Reads every byte of a run folder and checks manifest, journal, sizes and hashes. An incomplete run whose\n"
+        "shards are sound is no damage.",
+        "layerscope verify run\n"
+        "layerscope verify run --json"},
+    CommandRow{
+        Command::kExport, "export", "RUN", "a run folder as npy, npz or safetensors",
+        "Writes all rows of a run, parts joined and ordered by row: npy makes a folder with one file a tensor, npz\n"
+        "and safetensors one file. bfloat16 becomes float32 in npy and npz.",
+        "layerscope export run --to npz -o states.npz"},
     CommandRow{Command::kCompletion, "completion", "bash|zsh|fish", "a completion script for a shell",
                "Prints a script that completes commands, flags and their values.",
                "source <(layerscope completion bash)\n"
                "layerscope completion fish > ~/.config/fish/completions/layerscope.fish"},
-    CommandRow{Command::kMan, "man", "", "the manual page",
-               "Prints the manual page as troff.",
+    CommandRow{Command::kMan, "man", "", "the manual page", "Prints the manual page as troff.",
                "layerscope man | man -l -"},
 };
 
@@ -66,17 +69,17 @@ constexpr std::array kFlags{
     FlagRow{Flag::kNoSpecialTokens, FlagGroup::kInput, kReading, "", "--no-special-tokens", "", "", "",
             "leave out [CLS], [SEP], BOS and the like"},
     FlagRow{Flag::kLayers, FlagGroup::kObserve, kStates, "", "--layers", "LIST", "", "all",
-            "layers as transformers counts them: 0 the embedding, k after block k, -1 the last; 0..6, all, enc:LIST, dec:LIST"},
+            "layers as transformers counts them: 0 the embedding, k after block k, -1 the last; 0..6, all, enc:LIST, "
+            "dec:LIST"},
     FlagRow{Flag::kSites, FlagGroup::kObserve, kStates, "", "--sites", "LIST", "", "",
             "sites by name, with globs: block.*.mlp.out,final (inspect lists them)"},
     FlagRow{Flag::kPositions, FlagGroup::kObserve, kStates, "", "--positions", "LIST", "", "all",
             "all, first, last, positions such as 0,1,-1, or sample:K"},
-    FlagRow{Flag::kPool, FlagGroup::kObserve, kStates, "", "--pool", "HOW", "none|cls|mean|max|mean_sqrt|weightedmean|last", "none",
-            "one vector a row instead of one a token"},
+    FlagRow{Flag::kPool, FlagGroup::kObserve, kStates, "", "--pool", "HOW",
+            "none|cls|mean|max|mean_sqrt|weightedmean|last", "none", "one vector a row instead of one a token"},
     FlagRow{Flag::kMix, FlagGroup::kObserve, kStates, "", "--mix", "WEIGHTS", "", "",
             "one weighted sum of layers as the site mix: 4=0.5,8=0.5, or 0..12 for their mean"},
-    FlagRow{Flag::kSeed, FlagGroup::kObserve, kStates, "", "--seed", "N", "", "0",
-            "seed of sample:K"},
+    FlagRow{Flag::kSeed, FlagGroup::kObserve, kStates, "", "--seed", "N", "", "0", "seed of sample:K"},
     FlagRow{Flag::kOutput, FlagGroup::kOutput, kStates | kExport, "-o", "--output", "PATH", "", "",
             "where to write: the run folder, or the exported file or folder"},
     FlagRow{Flag::kSaveDtype, FlagGroup::kOutput, kStates, "", "--save-dtype", "TYPE", "f32|f16|bf16", "f32",
@@ -89,16 +92,14 @@ constexpr std::array kFlags{
             "start anew where something exists already"},
     FlagRow{Flag::kDryRun, FlagGroup::kOutput, kStates, "", "--dry-run", "", "", "",
             "print the plan, its size and the estimated time, and write nothing"},
-    FlagRow{Flag::kTo, FlagGroup::kOutput, kExport, "", "--to", "FORMAT", "npy|npz|safetensors", "",
-            "format to write"},
+    FlagRow{Flag::kTo, FlagGroup::kOutput, kExport, "", "--to", "FORMAT", "npy|npz|safetensors", "", "format to write"},
     FlagRow{Flag::kAllowIncomplete, FlagGroup::kOutput, kExport, "", "--allow-incomplete", "", "", "",
             "export what an unfinished run or missing parts leave"},
     FlagRow{Flag::kMeasure, FlagGroup::kPicture, kStates, "", "--measure", "WHAT", "norm|step|drift", "norm",
-            "colour by: norm, the state's length; step, its cosine to the layer before; drift, its cosine to the embedding"},
+            "colour by a state's norm, its cosine to the layer before (step), or to the embedding (drift)"},
     FlagRow{Flag::kAll, FlagGroup::kPicture, kInspect | kStates, "", "--all", "", "", "",
             "fold nothing: every tensor, every token"},
-    FlagRow{Flag::kThreads, FlagGroup::kMachine, kWorking, "", "--threads", "N", "", "all cores",
-            "worker threads"},
+    FlagRow{Flag::kThreads, FlagGroup::kMachine, kWorking, "", "--threads", "N", "", "all cores", "worker threads"},
     FlagRow{Flag::kDtype, FlagGroup::kMachine, kWorking, "", "--dtype", "TYPE", "f32|bf16", "f32",
             "type of weights and of the inputs of matrix products"},
     FlagRow{Flag::kDevice, FlagGroup::kMachine, kWorking, "", "--device", "NAME", "cpu|cuda", "cpu",
@@ -107,16 +108,14 @@ constexpr std::array kFlags{
             "force a lower instruction set (also LAYERSCOPE_ISA)"},
     FlagRow{Flag::kJson, FlagGroup::kMessages, kWorking, "", "--json", "", "", "",
             "print JSON, one object a line; errors too"},
-    FlagRow{Flag::kQuiet, FlagGroup::kMessages, kWorking, "-q", "--quiet", "", "", "",
-            "no progress, notes or summary"},
+    FlagRow{Flag::kQuiet, FlagGroup::kMessages, kWorking, "-q", "--quiet", "", "", "", "no progress, notes or summary"},
     FlagRow{Flag::kProgress, FlagGroup::kMessages, kStates, "", "--progress", "HOW", "auto|bar|json|none", "auto",
             "progress on stderr: a bar on terminals, or a JSON line every 10 seconds"},
     FlagRow{Flag::kColor, FlagGroup::kMessages, kWorking, "", "--color", "", "", "",
             "colour even when stdout is no terminal"},
     FlagRow{Flag::kNoColor, FlagGroup::kMessages, kWorking, "", "--no-color", "", "", "",
             "no colour (also NO_COLOR, TERM=dumb)"},
-    FlagRow{Flag::kHelp, FlagGroup::kMessages, kEvery, "-h", "--help", "", "", "",
-            "this help"},
+    FlagRow{Flag::kHelp, FlagGroup::kMessages, kEvery, "-h", "--help", "", "", "", "this help"},
 };
 static_assert(kFlags.size() == kFlagCount);
 

@@ -11,12 +11,38 @@ namespace layerscope::cli {
 enum class Command : std::uint8_t { kInspect, kTokenize, kStates, kVerify, kExport, kCompletion, kMan };
 
 enum class Flag : std::uint8_t {
-  kInput, kInputFormat, kOnBad, kOnLong, kMaxLength, kNoSpecialTokens,
-  kLayers, kSites, kPositions, kPool, kMix, kSeed,
-  kOutput, kSaveDtype, kShardSize, kShard, kOverwrite, kDryRun, kTo, kAllowIncomplete,
-  kMeasure, kAll,
-  kThreads, kDtype, kDevice, kIsa,
-  kJson, kQuiet, kProgress, kColor, kNoColor, kHelp,
+  kInput,
+  kInputFormat,
+  kOnBad,
+  kOnLong,
+  kMaxLength,
+  kNoSpecialTokens,
+  kLayers,
+  kSites,
+  kPositions,
+  kPool,
+  kMix,
+  kSeed,
+  kOutput,
+  kSaveDtype,
+  kShardSize,
+  kShard,
+  kOverwrite,
+  kDryRun,
+  kTo,
+  kAllowIncomplete,
+  kMeasure,
+  kAll,
+  kThreads,
+  kDtype,
+  kDevice,
+  kIsa,
+  kJson,
+  kQuiet,
+  kProgress,
+  kColor,
+  kNoColor,
+  kHelp,
 };
 inline constexpr std::size_t kFlagCount = static_cast<std::size_t>(Flag::kHelp) + 1;
 
@@ -26,23 +52,25 @@ enum class FlagGroup : std::uint8_t { kInput, kObserve, kOutput, kPicture, kMach
 struct CommandRow {
   Command command;
   std::string_view name;
-  std::string_view positionals;   ///< "MODEL [TEXT...]"
-  std::string_view summary;       ///< one line
-  std::string_view description;   ///< a paragraph, lines broken
-  std::string_view examples;      ///< one command a line
+  std::string_view positionals;  ///< "MODEL [TEXT...]"
+  std::string_view summary;      ///< one line
+  std::string_view description;  ///< a paragraph, lines broken
+  std::string_view examples;     ///< one command a line
 };
 
 struct FlagRow {
   Flag flag;
   FlagGroup group;
-  std::uint32_t commands;         ///< bit k: Command k takes it
-  std::string_view short_name;    ///< "-i" or empty
-  std::string_view long_name;     ///< "--input"
-  std::string_view argument;      ///< "FILE", "N"; empty for a switch
-  std::string_view choices;       ///< "stop|skip"; empty if anything goes
-  std::string_view fallback;      ///< what holds without the flag, for help texts
-  std::string_view help;          ///< one sentence without a full stop
-  [[nodiscard]] bool takes(Command command) const noexcept { return (commands >> static_cast<unsigned>(command) & 1U) != 0; }
+  std::uint32_t commands;       ///< bit k: Command k takes it
+  std::string_view short_name;  ///< "-i" or empty
+  std::string_view long_name;   ///< "--input"
+  std::string_view argument;    ///< "FILE", "N"; empty for a switch
+  std::string_view choices;     ///< "stop|skip"; empty if anything goes
+  std::string_view fallback;    ///< what holds without the flag, for help texts
+  std::string_view help;        ///< one sentence without a full stop
+  [[nodiscard]] bool takes(Command command) const noexcept {
+    return (commands >> static_cast<unsigned>(command) & 1U) != 0;
+  }
 };
 
 [[nodiscard]] std::span<const CommandRow> command_table() noexcept;

@@ -47,7 +47,8 @@ Status Output::finish() {
   flush();
   if (error_number_ == 0 || error_number_ == EPIPE) return {};
   const bool full = error_number_ == ENOSPC || error_number_ == EDQUOT || error_number_ == EFBIG;
-  return Error{full ? ErrorCode::kResource : ErrorCode::kRuntime, fmt::format("standard output: {}", std::strerror(error_number_))};
+  return Error{full ? ErrorCode::kResource : ErrorCode::kRuntime,
+               fmt::format("standard output: {}", std::strerror(error_number_))};
 }
 
 void Messages::line(std::string_view text) {
@@ -76,7 +77,8 @@ void Messages::note(std::string_view text) {
 
 int exit_status(ErrorCode code) noexcept {
   switch (code) {
-    case ErrorCode::kRuntime: case ErrorCode::kInput: return 1;
+    case ErrorCode::kRuntime:
+    case ErrorCode::kInput: return 1;
     case ErrorCode::kUsage: return 2;
     case ErrorCode::kModel: return 4;
     case ErrorCode::kResource: return 5;

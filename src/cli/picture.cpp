@@ -12,8 +12,8 @@
 namespace layerscope::cli {
 namespace {
 
-constexpr std::size_t kNumberCell = 5;   // four columns of number and a gap
-constexpr std::size_t kBarCell = 7;      // a bar beside the number, where there is no colour
+constexpr std::size_t kNumberCell = 5;  // four columns of number and a gap
+constexpr std::size_t kBarCell = 7;     // a bar beside the number, where there is no colour
 constexpr std::size_t kWidestCell = 8;
 constexpr float kNothing = std::numeric_limits<float>::quiet_NaN();
 
@@ -69,7 +69,8 @@ Grid grouped(const Grid& grid, std::size_t group) {
     const auto begin = grid.values.begin() + static_cast<std::ptrdiff_t>(row * columns);
     for (std::size_t first = 0; first < columns; first += group) {
       const std::size_t last = std::min(first + group, columns);
-      out.values.push_back(mean_of({begin + static_cast<std::ptrdiff_t>(first), begin + static_cast<std::ptrdiff_t>(last)}));
+      out.values.push_back(
+          mean_of({begin + static_cast<std::ptrdiff_t>(first), begin + static_cast<std::ptrdiff_t>(last)}));
     }
   }
   return out;
@@ -77,7 +78,8 @@ Grid grouped(const Grid& grid, std::size_t group) {
 
 class Drawing {
  public:
-  Drawing(const Grid& grid, const PictureStyle& style) : grid_(grid), style_(style), scale_(grid.values, style.measure) {
+  Drawing(const Grid& grid, const PictureStyle& style)
+      : grid_(grid), style_(style), scale_(grid.values, style.measure) {
     const std::int64_t largest = grid.numbers.empty() ? 0 : *std::ranges::max_element(grid.numbers);
     number_width_ = std::to_string(largest).size();
     std::size_t widest = 5;
@@ -156,7 +158,8 @@ class Drawing {
 
   void values_line(std::size_t row) {
     const std::string number = row < grid_.numbers.size() ? std::to_string(grid_.numbers[row]) : "";
-    out_ += dim(right_aligned(number, number_width_), style_.color) + " " + left_aligned(grid_.rows[row], label_width_) + "  ";
+    out_ += dim(right_aligned(number, number_width_), style_.color) + " " +
+            left_aligned(grid_.rows[row], label_width_) + "  ";
     for (std::size_t column = 0; column < grid_.columns.size(); ++column) out_ += cell(value(row, column));
     out_ += "\n";
   }
@@ -176,19 +179,23 @@ class Drawing {
   void legend() {
     if (scale_.empty()) return;
     std::string ramp;
-    constexpr int kSteps = 24;
-    for (int step = 0; step < kSteps; ++step) {
-      const double position = (step + 0.5) / kSteps;
+    const int steps = style_.columns < 60 ? 16 : 24;
+    for (int step = 0; step < steps; ++step) {
+      const double position = (step + 0.5) / steps;
       ramp += style_.color == ColorDepth::kNone ? std::string(bar(position)) : on_ramp(" ", position, style_.color);
     }
-    std::string text = fmt::format("{}{} {} {}", std::string(number_width_ + 1, ' '), short_number(scale_.low(), style_.measure), ramp,
-                                   short_number(scale_.high(), style_.measure));
+    std::string text =
+        fmt::format("{}{} {} {}", std::string(number_width_ + 1, ' '), short_number(scale_.low(), style_.measure), ramp,
+                    short_number(scale_.high(), style_.measure));
     if (scale_.logarithmic()) text += "  log";
-    if (group_ > 1) text += fmt::format("  a column is the mean of {} layers", group_);
     out_ += text + "\n";
+    if (group_ > 1)
+      out_ += fmt::format("{}a column is the mean of {} layers\n", std::string(number_width_ + 1, ' '), group_);
   }
 
-  [[nodiscard]] float value(std::size_t row, std::size_t column) const { return grid_.values[row * grid_.columns.size() + column]; }
+  [[nodiscard]] float value(std::size_t row, std::size_t column) const {
+    return grid_.values[row * grid_.columns.size() + column];
+  }
 
   Grid grid_;
   PictureStyle style_;
@@ -199,13 +206,13 @@ class Drawing {
 
 }  // namespace
 
-std::string_view measure_title(Measure measure) noexcept {
+std::string measure_title(Measure measure, std::string_view subject) {
   switch (measure) {
-    case Measure::kNorm: return "norm";
-    case Measure::kStep: return "cosine to the layer before";
-    case Measure::kDrift: return "cosine to the first layer shown";
+    case Measure::kNorm: return fmt::format("norm of {}", subject);
+    case Measure::kStep: return fmt::format("cosine of {} to the layer before", subject);
+    case Measure::kDrift: return fmt::format("cosine of {} to the first layer shown", subject);
   }
-  return "";
+  return {};
 }
 
 std::string short_number(float value, Measure measure) {

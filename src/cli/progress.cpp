@@ -15,8 +15,10 @@ double per_second(double amount, double seconds) { return seconds > 0 ? amount /
 
 /// Seconds left, or nothing where the input's size is not known or nothing has been read.
 std::optional<double> seconds_left(const JobProgress& progress) {
-  if (!progress.input_total || progress.input_bytes == 0 || *progress.input_total < progress.input_bytes) return std::nullopt;
-  return progress.seconds * static_cast<double>(*progress.input_total - progress.input_bytes) / static_cast<double>(progress.input_bytes);
+  if (!progress.input_total || progress.input_bytes == 0 || *progress.input_total < progress.input_bytes)
+    return std::nullopt;
+  return progress.seconds * static_cast<double>(*progress.input_total - progress.input_bytes) /
+         static_cast<double>(progress.input_bytes);
 }
 
 }  // namespace
@@ -49,18 +51,21 @@ std::string count_text(std::int64_t count) {
 }
 
 std::string progress_text(const JobProgress& progress) {
-  std::string text = fmt::format("{} rows  {} tokens  {} tokens/s  {} written", count_text(progress.rows), count_text(progress.tokens),
-                                 count_text(std::llround(per_second(static_cast<double>(progress.tokens), progress.seconds))),
-                                 byte_text(progress.bytes_written));
+  std::string text =
+      fmt::format("{} rows  {} tokens  {} tokens/s  {} written", count_text(progress.rows), count_text(progress.tokens),
+                  count_text(std::llround(per_second(static_cast<double>(progress.tokens), progress.seconds))),
+                  byte_text(progress.bytes_written));
   if (progress.skipped > 0) text += fmt::format("  {} skipped", count_text(progress.skipped));
   if (const std::optional<double> left = seconds_left(progress)) text += "  " + duration_text(*left) + " left";
   return text;
 }
 
 std::string progress_json(const JobProgress& progress) {
-  std::string text = fmt::format("{{\"rows\":{},\"skipped\":{},\"tokens\":{},\"shards\":{},\"bytes_written\":{},\"input_bytes\":{},\"seconds\":{:.3f}",
-                                 progress.rows, progress.skipped, progress.tokens, progress.shards, progress.bytes_written,
-                                 progress.input_bytes, progress.seconds);
+  std::string text = fmt::format(
+      "{{\"rows\":{},\"skipped\":{},\"tokens\":{},\"shards\":{},\"bytes_written\":{},\"input_bytes\":{},\"seconds\":{:."
+      "3f}",
+      progress.rows, progress.skipped, progress.tokens, progress.shards, progress.bytes_written, progress.input_bytes,
+      progress.seconds);
   if (progress.input_total) text += fmt::format(",\"input_total\":{}", *progress.input_total);
   if (const std::optional<double> left = seconds_left(progress)) text += fmt::format(",\"seconds_left\":{:.1f}", *left);
   return text + "}";
@@ -73,7 +78,8 @@ ProgressReporter::ProgressReporter(ProgressMode mode, bool terminal, std::size_t
 }
 
 void ProgressReporter::report(const JobProgress& progress) {
-  const auto interval = mode_ == ProgressMode::kJson ? std::chrono::milliseconds(10'000) : std::chrono::milliseconds(200);
+  const auto interval =
+      mode_ == ProgressMode::kJson ? std::chrono::milliseconds(10'000) : std::chrono::milliseconds(200);
   const Clock::time_point now = Clock::now();
   if (mode_ == ProgressMode::kNone || now - last_ < interval) return;
   last_ = now;

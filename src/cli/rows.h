@@ -24,8 +24,8 @@ struct RowCounts {
 /// False: enough, read no further.
 using RowHandler = std::function<Result<bool>(const InputRow&)>;
 
-/// Calls the handler for every row. A handler's kInput error makes the row a bad one: under --on-bad skip it is reported and
-/// left out, otherwise it ends the walk, named by file and line. Ends early when stdout is closed.
+/// Calls the handler for every row. A handler's kInput error makes the row a bad one: under --on-bad skip it is
+/// reported and left out, otherwise it ends the walk, named by file and line. Ends early when stdout is closed.
 [[nodiscard]] Result<RowCounts> each_row(const InputArguments& input, Context& context, const RowHandler& handler);
 
 }  // namespace layerscope::cli

@@ -24,8 +24,10 @@ std::string summary_json(const std::string& run, const JobResult& result) {
   std::string out = "{\"run\":";
   append_json_string(out, run);
   const JobProgress& done = result.done;
-  out += fmt::format(",\"rows\":{},\"skipped\":{},\"tokens\":{},\"shards\":{},\"bytes_written\":{},\"seconds\":{:.3f},\"already_complete\":{}",
-                     done.rows, done.skipped, done.tokens, done.shards, done.bytes_written, done.seconds, result.already_complete);
+  out += fmt::format(
+      ",\"rows\":{},\"skipped\":{},\"tokens\":{},\"shards\":{},\"bytes_written\":{},\"seconds\":{:.3f},\"already_"
+      "complete\":{}",
+      done.rows, done.skipped, done.tokens, done.shards, done.bytes_written, done.seconds, result.already_complete);
   append_sites(out, result.sites);
   return out + "}\n";
 }
@@ -33,9 +35,9 @@ std::string summary_json(const std::string& run, const JobResult& result) {
 std::string summary_text(const std::string& run, const JobResult& result) {
   const JobProgress& done = result.done;
   std::string text = fmt::format("{}: ", run);
-  if (result.already_complete) return text + fmt::format("complete already, {} rows; nothing to do (--overwrite starts anew)", count_text(done.rows));
-  text += fmt::format("{} rows, {} tokens, {} in {} {}, {}", count_text(done.rows), count_text(done.tokens), byte_text(done.bytes_written),
-                      count_text(done.shards), done.shards == 1 ? "shard" : "shards", duration_text(done.seconds));
+  text += fmt::format("{} rows, {} tokens, {} in {} {}, {}", count_text(done.rows), count_text(done.tokens),
+                      byte_text(done.bytes_written), count_text(done.shards), done.shards == 1 ? "shard" : "shards",
+                      duration_text(done.seconds));
   if (done.skipped > 0) text += fmt::format("; {} rows skipped", count_text(done.skipped));
   return text;
 }
@@ -43,8 +45,9 @@ std::string summary_text(const std::string& run, const JobResult& result) {
 std::string plan_json(const std::string& run, const JobResult& result) {
   std::string out = "{\"run\":";
   append_json_string(out, run);
-  out += fmt::format(",\"dry_run\":true,\"rows\":{},\"tokens\":{},\"bytes\":{},\"free_bytes\":{},\"seconds\":{:.3f}", result.estimated_rows,
-                     result.estimated_tokens, result.estimated_bytes, result.free_bytes, result.estimated_seconds);
+  out += fmt::format(",\"dry_run\":true,\"rows\":{},\"tokens\":{},\"bytes\":{},\"free_bytes\":{},\"seconds\":{:.3f}",
+                     result.estimated_rows, result.estimated_tokens, result.estimated_bytes, result.free_bytes,
+                     result.estimated_seconds);
   append_sites(out, result.sites);
   return out + "}\n";
 }
@@ -60,14 +63,15 @@ std::string_view unit_text(StoredUnit unit) {
 }
 
 std::string plan_text(const std::string& run, const JobResult& result) {
-  std::string out = fmt::format("{}: {} {} would be stored\n", run, result.sites.size(), result.sites.size() == 1 ? "site" : "sites");
+  std::string out =
+      fmt::format("{}: {} {} would be stored\n", run, result.sites.size(), result.sites.size() == 1 ? "site" : "sites");
   for (const StoredSite& site : result.sites) {
     const std::string width = site.unit == StoredUnit::kProbs ? "keys" : std::to_string(site.width);
     out += fmt::format("  {:<28} {} × {} {}\n", site.name, width, dtype_name(site.dtype), unit_text(site.unit));
   }
   return out + fmt::format("about {} rows, {} tokens, {} ({} free), {}\n", count_text(result.estimated_rows),
-                           count_text(result.estimated_tokens), byte_text(result.estimated_bytes), byte_text(result.free_bytes),
-                           duration_text(result.estimated_seconds));
+                           count_text(result.estimated_tokens), byte_text(result.estimated_bytes),
+                           byte_text(result.free_bytes), duration_text(result.estimated_seconds));
 }
 
 StatesJobOptions job_options(const StatesArguments& arguments, const CommonArguments& common) {
@@ -88,7 +92,8 @@ StatesJobOptions job_options(const StatesArguments& arguments, const CommonArgum
 
 Result<int> run_states_folder(const Model& model, const StatesArguments& arguments, Context& context) {
   LAYERSCOPE_ASSIGN(const std::unique_ptr<RowReader> rows, open_input(arguments.input));
-  ProgressReporter progress(arguments.progress, context.terminal.stderr_is_terminal, context.terminal.columns, context.messages);
+  ProgressReporter progress(arguments.progress, context.terminal.stderr_is_terminal, context.terminal.columns,
+                            context.messages);
   JobHooks hooks;
   hooks.progress = [&](const JobProgress& now) { progress.report(now); };
   hooks.skipped = [&](const Error& error) { context.messages.skipped(error); };
@@ -104,7 +109,7 @@ Result<int> run_states_folder(const Model& model, const StatesArguments& argumen
   }
   if (json) {
     context.out.write(summary_json(arguments.output, *result));
-  } else {
+  } else if (!result->already_complete) {
     context.messages.note(summary_text(arguments.output, *result));
   }
   return result->done.skipped > 0 ? 3 : 0;

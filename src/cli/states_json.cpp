@@ -42,7 +42,8 @@ class KeepSink final : public Sink {
     if (values.size() < end) values.resize(end);
     for (std::int64_t row = 0; row < frame.rows.rows; ++row) {
       read_row(frame.rows, row, row_);
-      std::ranges::copy(row_, values.begin() + static_cast<std::ptrdiff_t>(static_cast<std::size_t>(frame.first_row + row) * width));
+      std::ranges::copy(
+          row_, values.begin() + static_cast<std::ptrdiff_t>(static_cast<std::size_t>(frame.first_row + row) * width));
     }
     return {};
   }
@@ -55,7 +56,8 @@ class KeepSink final : public Sink {
 Status run_batch(const Model& model, const TapPlan& plan, PendingBatch& pending) {
   model.enter_worker();
   Batch batch;
-  for (std::size_t k = 0; k < pending.rows.size(); ++k) model.append(batch, pending.rows[k].row, pending.rows[k].number, k);
+  for (std::size_t k = 0; k < pending.rows.size(); ++k)
+    model.append(batch, pending.rows[k].row, pending.rows[k].number, k);
   pending.values.assign(pending.rows.size(), std::vector<std::vector<float>>(plan.stored().size()));
   KeepSink sink(pending);
   return model.run(batch, plan, sink);
@@ -103,7 +105,8 @@ class JsonRows {
     LAYERSCOPE_ASSIGN(ModelRow row, model_.tokenize(input.row, arguments_.input.tokenize));
     const std::array<std::int64_t, 2> counts = token_counts(model_, row);
     std::int64_t elements = 0;
-    for (std::size_t site = 0; site < plan_.stored().size(); ++site) elements += plan_.stored_elements(site, input.number, counts);
+    for (std::size_t site = 0; site < plan_.stored().size(); ++site)
+      elements += plan_.stored_elements(site, input.number, counts);
     const bool full = !batches_.empty() && (batches_.back().tokens + counts[0] + counts[1] > kBatchTokens ||
                                             batches_.back().elements + elements > kBatchElements);
     if (batches_.empty() || full) {
@@ -147,13 +150,18 @@ class JsonRows {
     out += '}';
   }
 
-  [[nodiscard]] StackId only_stack() const { return model_.sites().layers[0] > 0 ? StackId::kEncoder : StackId::kDecoder; }
+  [[nodiscard]] StackId only_stack() const {
+    return model_.sites().layers[0] > 0 ? StackId::kEncoder : StackId::kDecoder;
+  }
 
   void print(const PendingRow& pending, const std::vector<std::vector<float>>& values) {
     std::string out = fmt::format("{{\"row\":{},\"id\":{},\"input_ids\":", pending.number, pending.id.value_or("null"));
-    per_stack(out, pending.row, [](std::string& text, const Tokens& tokens, StackId) { append_numbers_json(text, tokens.ids); });
+    per_stack(out, pending.row,
+              [](std::string& text, const Tokens& tokens, StackId) { append_numbers_json(text, tokens.ids); });
     out += ",\"tokens\":";
-    per_stack(out, pending.row, [this](std::string& text, const Tokens& tokens, StackId) { append_tokens_json(text, model_, tokens.ids); });
+    per_stack(out, pending.row, [this](std::string& text, const Tokens& tokens, StackId) {
+      append_tokens_json(text, model_, tokens.ids);
+    });
     if (plan_.has_picks()) {
       out += ",\"positions\":";
       per_stack(out, pending.row, [&](std::string& text, const Tokens& tokens, StackId) {
@@ -167,7 +175,8 @@ class JsonRows {
       if (site > 0) out += ',';
       append_json_string(out, stored.name);
       out += ':';
-      append_values(out, stored, values[site], counts[static_cast<std::size_t>(stored.cross ? StackId::kEncoder : stored.stack)]);
+      append_values(out, stored, values[site],
+                    counts[static_cast<std::size_t>(stored.cross ? StackId::kEncoder : stored.stack)]);
       context_.out.write(out);
       out.clear();
     }

@@ -19,11 +19,12 @@ constexpr std::int64_t kMostTexts = 24;         // a picture each
 constexpr std::int64_t kMostPooledTexts = 200;  // a line each
 constexpr float kNothing = std::numeric_limits<float>::quiet_NaN();
 
-/// Columns for the stored sites of one stack: layer numbers where the sites are layers, else numbers that `key` explains.
+/// Columns for the stored sites of one stack: layer numbers where the sites are layers, else numbers that `key`
+/// explains.
 struct Columns {
   std::vector<std::size_t> sites;  ///< indices into TapPlan::stored()
   std::vector<ColumnLabel> labels;
-  std::vector<std::string> key;    ///< "1 block.0.attn.out", ...; empty for layers
+  std::vector<std::string> key;  ///< "1 block.0.attn.out", ...; empty for layers
 };
 
 Columns columns_of(const TapPlan& plan, StackId stack) {
@@ -32,7 +33,8 @@ Columns columns_of(const TapPlan& plan, StackId stack) {
   for (std::size_t site = 0; site < stored.size(); ++site) {
     if (stored[site].stack == stack) columns.sites.push_back(site);
   }
-  const bool layers = std::ranges::all_of(columns.sites, [&](std::size_t site) { return stored[site].hf_index.has_value(); });
+  const bool layers =
+      std::ranges::all_of(columns.sites, [&](std::size_t site) { return stored[site].hf_index.has_value(); });
   for (const std::size_t site : columns.sites) {
     const std::string& name = stored[site].name;
     if (layers) {
@@ -65,7 +67,7 @@ std::string key_text(const Columns& columns, std::size_t width) {
 std::string quoted(const InputRow& row, std::size_t columns) {
   if (!row.row.text) return fmt::format("row {}", row.number);
   std::string text = visible(*row.row.text);
-  if (row.row.pair) text += " ⟂ " + visible(*row.row.pair);
+  if (row.row.pair) text += " | " + visible(*row.row.pair);
   return "“" + clipped_middle(text, columns - 2) + "”";
 }
 
@@ -81,9 +83,11 @@ class Picture {
   }
 
   void header() {
-    std::string title = fmt::format("{} · {}", model_title(model_), measure_title(arguments_.measure));
-    title += plan_.pool() == Pooling::kNone ? " of each token's state" : fmt::format(" of the {} pooled state", pooling_name(plan_.pool()));
-    context_.out.write(bold(clipped_middle(title, style_.columns), style_.color) + "\n");
+    const std::string subject = plan_.pool() == Pooling::kNone
+                                    ? "each token's state"
+                                    : fmt::format("the {} of each text's states", pooling_name(plan_.pool()));
+    context_.out.write(bold(clipped_middle(model_title(model_), style_.columns), style_.color) + "\n");
+    context_.out.write(clipped(measure_title(arguments_.measure, subject), style_.columns) + "\n");
   }
 
   /// Runs one row; draws it, or keeps its line for later where rows are pooled.
@@ -167,7 +171,8 @@ class Picture {
 Status check_drawable(const TapPlan& plan) {
   for (const StoredSite& site : plan.stored()) {
     if (site.unit == StoredUnit::kProbs || site.cross) {
-      return Error{ErrorCode::kUsage, fmt::format("{}: has no row for each token and cannot be drawn; use --json or -o RUN", site.name)};
+      return Error{ErrorCode::kUsage,
+                   fmt::format("{}: has no row for each token and cannot be drawn; use --json or -o RUN", site.name)};
     }
   }
   return {};
@@ -181,7 +186,8 @@ Result<int> run_states_picture(const Model& model, const StatesArguments& argume
   model.enter_worker();
   Picture picture(model, plan, arguments, context);
   picture.header();
-  LAYERSCOPE_ASSIGN(const RowCounts counts, each_row(arguments.input, context, [&](const InputRow& row) { return picture.row(row); }));
+  LAYERSCOPE_ASSIGN(const RowCounts counts,
+                    each_row(arguments.input, context, [&](const InputRow& row) { return picture.row(row); }));
   picture.finish(counts);
   return counts.status();
 }

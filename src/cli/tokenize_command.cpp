@@ -46,7 +46,8 @@ std::string_view part_of(std::string_view text, std::int64_t first, std::int64_t
   return first < last ? text.substr(begin, offset - begin) : std::string_view();
 }
 
-void append_json_row(std::string& out, const Model& model, const InputRow& input, const ModelRow& row, const Places& places) {
+void append_json_row(std::string& out, const Model& model, const InputRow& input, const ModelRow& row,
+                     const Places& places) {
   const Tokens& tokens = row.main;
   const std::size_t count = tokens.ids.size();
   out += fmt::format("{{\"row\":{},\"id\":{},\"ids\":", input.number, input.id.value_or("null"));
@@ -88,7 +89,8 @@ class Table {
     const std::size_t columns = context_.terminal.columns;
     const std::string count = fmt::format("row {}, {} tokens", input.number, row.main.ids.size());
     std::string title = count;
-    if (input.row.text) title += ": “" + clipped_middle(visible(*input.row.text), columns - std::min(columns, count.size() + 4)) + "”";
+    if (input.row.text)
+      title += ": “" + clipped_middle(visible(*input.row.text), columns - std::min(columns, count.size() + 4)) + "”";
     context_.out.write(bold(title, color) + "\n");
     tokens(input, row.main, places);
     if (row.decoder) {
@@ -108,16 +110,19 @@ class Table {
       widest = std::max(widest, display_width(labels.back()));
     }
     widest = std::min<std::size_t>(widest, 28);
-    context_.out.write(dim(fmt::format("     #  {}      id  type  offsets    text", left_aligned("token", widest)), color) + "\n");
+    context_.out.write(
+        dim(fmt::format("     #  {}      id  type  offsets    text", left_aligned("token", widest)), color) + "\n");
     for (std::size_t k = 0; k < labels.size(); ++k) {
       const int type = k < tokens.type_ids.size() ? tokens.type_ids[k] : 0;
-      std::string line = fmt::format("{:>6}  {}  {:>6}  {:>4}  ", k, left_aligned(labels[k], widest), tokens.ids[k], type);
+      std::string line =
+          fmt::format("{:>6}  {}  {:>6}  {:>4}  ", k, left_aligned(labels[k], widest), tokens.ids[k], type);
       if (k < places.offsets.size() && places.offsets[k].first >= 0) {
         const auto [first, last] = places.offsets[k];
         const bool second = places.sequence[k] == 1;
         const std::string& source = second ? *input.row.pair : *input.row.text;
         const std::string_view part = part_of(source, first, last);
-        line += fmt::format("{:<9}  {}{}", fmt::format("{}..{}", first, last), second ? "pair: " : "", clipped_middle(visible(part), 24));
+        line += fmt::format("{:<9}  {}{}", fmt::format("{}..{}", first, last), second ? "pair: " : "",
+                            clipped_middle(visible(part), 24));
       } else if (tokens.special[k] != 0) {
         line += "special";
       }
@@ -133,21 +138,23 @@ class Table {
 }  // namespace
 
 Result<int> run_tokenize(const TokenizeArguments& arguments, Context& context) {
-  LAYERSCOPE_ASSIGN(const std::unique_ptr<Model> model, Model::open(arguments.model, context.common.open_options(false)));
+  LAYERSCOPE_ASSIGN(const std::unique_ptr<Model> model,
+                    Model::open(arguments.model, context.common.open_options(false)));
   Table table(*model, context);
   const TokenizeOptions& options = arguments.input.tokenize;
-  LAYERSCOPE_ASSIGN(const RowCounts counts, each_row(arguments.input, context, [&](const InputRow& input) -> Result<bool> {
-    LAYERSCOPE_ASSIGN(const ModelRow row, model->tokenize(input.row, options));
-    LAYERSCOPE_ASSIGN(const Places places, places_of(*model, input.row, row, options));
-    if (context.common.json) {
-      std::string line;
-      append_json_row(line, *model, input, row, places);
-      context.out.write(line);
-    } else {
-      table.print(input, row, places);
-    }
-    return true;
-  }));
+  LAYERSCOPE_ASSIGN(const RowCounts counts,
+                    each_row(arguments.input, context, [&](const InputRow& input) -> Result<bool> {
+                      LAYERSCOPE_ASSIGN(const ModelRow row, model->tokenize(input.row, options));
+                      LAYERSCOPE_ASSIGN(const Places places, places_of(*model, input.row, row, options));
+                      if (context.common.json) {
+                        std::string line;
+                        append_json_row(line, *model, input, row, places);
+                        context.out.write(line);
+                      } else {
+                        table.print(input, row, places);
+                      }
+                      return true;
+                    }));
   return counts.status();
 }
 

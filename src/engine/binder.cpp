@@ -27,7 +27,9 @@ class Binder {
     for (const SourceTensor& tensor : source_.tensors()) {
       if (is_float(tensor.view.dtype)) bindings.parameters += static_cast<std::uint64_t>(tensor.view.shape.elements());
       if (claimed_.contains(tensor.name)) continue;
-      if (!ignorable(tensor.name)) return refuse(tensor.file, "tensor \"" + tensor.name + "\" " + tensor.view.shape.text() + " has no place in this model");
+      if (!ignorable(tensor.name))
+        return refuse(tensor.file,
+                      "tensor \"" + tensor.name + "\" " + tensor.view.shape.text() + " has no place in this model");
       bindings.ignored.push_back(tensor.name);
     }
     return bindings;
@@ -46,7 +48,8 @@ class Binder {
     const std::size_t hole = row.find("{i}");
     if (hole == std::string_view::npos) return row == module;
     const std::string_view head = row.substr(0, hole), tail = row.substr(hole + 3);
-    if (!module.starts_with(head) || !module.ends_with(tail) || module.size() < head.size() + tail.size() + 1) return false;
+    if (!module.starts_with(head) || !module.ends_with(tail) || module.size() < head.size() + tail.size() + 1)
+      return false;
     number = module.substr(head.size(), module.size() - head.size() - tail.size());
     return number.find('.') == std::string::npos;
   }
@@ -69,7 +72,8 @@ class Binder {
   void choose_prefix() {
     prefix_ = family_.prefixes.empty() ? "" : std::string(family_.prefixes.front());
     for (const std::string_view prefix : family_.prefixes) {
-      if (source_.find(std::string(prefix) + std::string(family_.binds.front().source) + ".weight") == nullptr) continue;
+      if (source_.find(std::string(prefix) + std::string(family_.binds.front().source) + ".weight") == nullptr)
+        continue;
       prefix_ = prefix;
       return;
     }
@@ -89,7 +93,8 @@ class Binder {
       if (tensor != nullptr) return cut(slot, *tensor, row);
       if (wanted.empty()) wanted = name + leaf;
     }
-    return Error{ErrorCode::kModel, folder_ + ": tensor \"" + wanted + "\" is missing (slot " + slot.name + ", expected " + slot.shape.text() + ")"};
+    return Error{ErrorCode::kModel, folder_ + ": tensor \"" + wanted + "\" is missing (slot " + slot.name +
+                                        ", expected " + slot.shape.text() + ")"};
   }
 
   Result<Binding> cut(const Slot& slot, const SourceTensor& tensor, const Bind& row) {
@@ -100,13 +105,16 @@ class Binder {
     Shape stored = vector ? Shape{outputs} : transposed ? Shape{slot.shape[1], outputs} : Shape{outputs, slot.shape[1]};
     const std::string what = "tensor \"" + tensor.name + "\" ";
     if (!is_float(tensor.view.dtype)) {
-      return refuse(tensor.file, what + "has dtype " + std::string(dtype_name(tensor.view.dtype)) + ", expected F32, F16 or BF16 (slot " + slot.name + ")");
+      return refuse(tensor.file, what + "has dtype " + std::string(dtype_name(tensor.view.dtype)) +
+                                     ", expected F32, F16 or BF16 (slot " + slot.name + ")");
     }
     if (!(tensor.view.shape == stored)) {
-      return refuse(tensor.file, what + "has shape " + tensor.view.shape.text() + ", expected " + stored.text() + " (slot " + slot.name + ")");
+      return refuse(tensor.file, what + "has shape " + tensor.view.shape.text() + ", expected " + stored.text() +
+                                     " (slot " + slot.name + ")");
     }
     const std::string claim = slot.name.substr(slot.name.rfind('.')) + "#" + std::to_string(cut.part);
-    if (!claims_.insert(tensor.name + claim).second && !row.shared) return refuse(tensor.file, what + "is claimed by two slots, one of them " + slot.name);
+    if (!claims_.insert(tensor.name + claim).second && !row.shared)
+      return refuse(tensor.file, what + "is claimed by two slots, one of them " + slot.name);
     claimed_.insert(tensor.name);
 
     Binding binding{.slot = slot, .tensor = &tensor, .cut = cut};
@@ -117,7 +125,8 @@ class Binder {
                     .inputs = inputs,
                     .output_stride = transposed ? 1 : inputs,
                     .input_stride = transposed ? outputs : 1};
-    binding.view.data += static_cast<std::size_t>(cut.part * slot.shape[0] * binding.view.output_stride) * dtype_size(tensor.view.dtype);
+    binding.view.data +=
+        static_cast<std::size_t>(cut.part * slot.shape[0] * binding.view.output_stride) * dtype_size(tensor.view.dtype);
     return binding;
   }
 
@@ -129,7 +138,9 @@ class Binder {
       if (copy == nullptr || original == nullptr) continue;
       const bool same = copy->view.dtype == original->view.dtype && copy->view.shape == original->view.shape &&
                         std::memcmp(copy->view.data, original->view.data, original->view.bytes()) == 0;
-      if (!same) return refuse(copy->file, "tensor \"" + copy->name + "\" differs from \"" + original->name + "\", of which it must be a copy");
+      if (!same)
+        return refuse(copy->file, "tensor \"" + copy->name + "\" differs from \"" + original->name +
+                                      "\", of which it must be a copy");
       claimed_.insert(copy->name);
     }
     return {};
@@ -138,8 +149,9 @@ class Binder {
   [[nodiscard]] bool ignorable(const std::string& name) const {
     std::string_view bare = name;
     if (!prefix_.empty() && bare.starts_with(prefix_)) bare.remove_prefix(prefix_.size());
-    return std::any_of(family_.ignored.begin(), family_.ignored.end(),
-                       [&](std::string_view pattern) { return glob_matches(pattern, bare) || glob_matches(pattern, name); });
+    return std::any_of(family_.ignored.begin(), family_.ignored.end(), [&](std::string_view pattern) {
+      return glob_matches(pattern, bare) || glob_matches(pattern, name);
+    });
   }
 
   const ModelSpec& spec_;
@@ -153,11 +165,13 @@ class Binder {
 }  // namespace
 
 const Binding* Bindings::find(std::string_view slot) const noexcept {
-  const auto found = std::find_if(bound.begin(), bound.end(), [&](const Binding& binding) { return binding.slot.name == slot; });
+  const auto found =
+      std::find_if(bound.begin(), bound.end(), [&](const Binding& binding) { return binding.slot.name == slot; });
   return found == bound.end() ? nullptr : &*found;
 }
 
-Result<Bindings> bind(const ModelSpec& spec, const Family& family, const TensorSource& source, const std::string& folder) {
+Result<Bindings> bind(const ModelSpec& spec, const Family& family, const TensorSource& source,
+                      const std::string& folder) {
   return Binder(spec, family, source, folder).run();
 }
 

@@ -21,14 +21,15 @@ struct Binding {
 };
 
 struct Bindings {
-  std::vector<Binding> bound;          ///< in the order of slots_of(spec)
-  std::vector<std::string> ignored;    ///< tensors that hidden states do not need
-  std::uint64_t parameters = 0;        ///< elements of all float tensors of the source
+  std::vector<Binding> bound;        ///< in the order of slots_of(spec)
+  std::vector<std::string> ignored;  ///< tensors that hidden states do not need
+  std::uint64_t parameters = 0;      ///< elements of all float tensors of the source
   [[nodiscard]] const Binding* find(std::string_view slot) const noexcept;
 };
 
-/// Errors (kModel): a slot that nothing fills, a tensor of another shape or of a type that is no float, a tensor that no row
-/// of the family claims or ignores, a tensor claimed twice, a copy that differs. Each names tensor and slot.
-[[nodiscard]] Result<Bindings> bind(const ModelSpec& spec, const Family& family, const TensorSource& source, const std::string& folder);
+/// Errors (kModel): a slot that nothing fills, a tensor of another shape or of a type that is no float, a tensor that
+/// no row of the family claims or ignores, a tensor claimed twice, a copy that differs. Each names tensor and slot.
+[[nodiscard]] Result<Bindings> bind(const ModelSpec& spec, const Family& family, const TensorSource& source,
+                                    const std::string& folder);
 
 }  // namespace layerscope

@@ -26,8 +26,8 @@ struct StartPoint {
 
 struct RunOptions {
   std::optional<StartPoint> start;
-  /// One cache a sequence: the decoder's tokens are new ones behind those of the cache, and join it. For a model with two
-  /// stacks the encoder's tokens come with the first call and are left out of later ones.
+  /// One cache a sequence: the decoder's tokens are new ones behind those of the cache, and join it. For a model with
+  /// two stacks the encoder's tokens come with the first call and are left out of later ones.
   std::span<KvCache* const> caches;
 };
 
@@ -36,10 +36,11 @@ class Engine {
  public:
   Engine(ModelSpec spec, ModelWeights weights, std::unique_ptr<Backend> backend);
 
-  /// Runs a batch (checked by the caller: ids within the vocabulary, positions within the table) as far as the plan needs and
-  /// shows every wanted site. Errors: kRuntime naming site, row and token where the stream first holds a NaN or infinity; the
-  /// observer's own.
-  [[nodiscard]] Status run(const Batch& batch, const TapPlan& plan, Observer& observer, const RunOptions& options = {}) const;
+  /// Runs a batch (checked by the caller: ids within the vocabulary, positions within the table) as far as the plan
+  /// needs and shows every wanted site. Errors: kRuntime naming site, row and token where the stream first holds a NaN
+  /// or infinity; the observer's own.
+  [[nodiscard]] Status run(const Batch& batch, const TapPlan& plan, Observer& observer,
+                           const RunOptions& options = {}) const;
 
   [[nodiscard]] const ModelSpec& spec() const noexcept { return spec_; }
   [[nodiscard]] const Backend& backend() const noexcept { return *backend_; }

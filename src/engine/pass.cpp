@@ -7,8 +7,9 @@
 
 namespace layerscope {
 
-StackPass::StackPass(const Backend& backend, const ModelSpec& spec, const Stack& stack, const StackWeights& weights, StackId id, const Batch& batch,
-                     const TapPlan& plan, Observer& observer, const RunOptions& options, Workspace& workspace)
+StackPass::StackPass(const Backend& backend, const ModelSpec& spec, const Stack& stack, const StackWeights& weights,
+                     StackId id, const Batch& batch, const TapPlan& plan, Observer& observer, const RunOptions& options,
+                     Workspace& workspace)
     : backend_(backend),
       spec_(spec),
       stack_(stack),
@@ -52,7 +53,8 @@ Status StackPass::run(const TapPlan::Depth& depth, const MutableRows* memory) {
     const int last = partial ? depth.steps : static_cast<int>(steps.size());
     for (int s = first_step; s < last; ++s) {
       const auto index = static_cast<std::size_t>(s);
-      LAYERSCOPE_TRY(step({.block = block, .step = s, .spec = &steps[index], .weights = &weights_.blocks[at][index]}, memory));
+      LAYERSCOPE_TRY(
+          step({.block = block, .step = s, .spec = &steps[index], .weights = &weights_.blocks[at][index]}, memory));
     }
   }
   return depth.top ? top() : Status();
@@ -91,7 +93,8 @@ Status StackPass::mlp(const Place& place, const Mlp& mlp) {
     if (mlp.gated) {
       const MutableRows wide = workspace_.tile_wide.rows(stream_type_, count, 2 * mlp.hidden);
       LAYERSCOPE_TRY(backend_.linear(*weights.in, in.view(), wide, *workspace_.scratch));
-      backend_.gate(mlp.activation, columns(wide, 0, mlp.hidden).view(), columns(wide, mlp.hidden, mlp.hidden).view(), act);
+      backend_.gate(mlp.activation, columns(wide, 0, mlp.hidden).view(), columns(wide, mlp.hidden, mlp.hidden).view(),
+                    act);
     } else {
       LAYERSCOPE_TRY(backend_.linear(*weights.in, in.view(), act, *workspace_.scratch));
     }
@@ -137,7 +140,8 @@ Status StackPass::join(const Place& place, std::int64_t first, const MutableRows
   }
   LAYERSCOPE_TRY(check(x.view(), first, site_name(place, "sum")));
   LAYERSCOPE_TRY(show(place, SiteKind::kStepSum, first, x.view()));
-  const bool last = static_cast<std::size_t>(place.step) + 1 == stack_.blocks[static_cast<std::size_t>(place.block)].steps.size();
+  const bool last =
+      static_cast<std::size_t>(place.step) + 1 == stack_.blocks[static_cast<std::size_t>(place.block)].steps.size();
   return last ? show(plan_.wants(id_, place.block, -1, SiteKind::kBlockOut), first, x.view()) : Status();
 }
 
@@ -166,10 +170,13 @@ Status StackPass::check(const RowsView& rows, std::int64_t first, const std::str
   std::int64_t token = 0;
   while (token + 1 < rows.rows && backend_.all_finite(slice(rows, token, 1))) ++token;
   token += first;
-  const auto sequence = static_cast<std::size_t>(std::upper_bound(input_.offsets.begin(), input_.offsets.end(), token) - input_.offsets.begin()) - 1;
+  const auto sequence = static_cast<std::size_t>(std::upper_bound(input_.offsets.begin(), input_.offsets.end(), token) -
+                                                 input_.offsets.begin()) -
+                        1;
   const std::string prefix = !spec_.two_stacks() ? "" : id_ == StackId::kEncoder ? "enc." : "dec.";
   return Error{ErrorCode::kRuntime, "site \"" + prefix + site + "\" holds NaN or infinity, first at token " +
-                                        std::to_string(token - input_.offsets[sequence]) + " of row " + std::to_string(batch_.rows[sequence])};
+                                        std::to_string(token - input_.offsets[sequence]) + " of row " +
+                                        std::to_string(batch_.rows[sequence])};
 }
 
 }  // namespace layerscope

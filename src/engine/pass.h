@@ -15,8 +15,9 @@ inline constexpr std::int64_t kTileRows = 256;
 
 class StackPass {
  public:
-  StackPass(const Backend& backend, const ModelSpec& spec, const Stack& stack, const StackWeights& weights, StackId id, const Batch& batch,
-            const TapPlan& plan, Observer& observer, const RunOptions& options, Workspace& workspace);
+  StackPass(const Backend& backend, const ModelSpec& spec, const Stack& stack, const StackWeights& weights, StackId id,
+            const Batch& batch, const TapPlan& plan, Observer& observer, const RunOptions& options,
+            Workspace& workspace);
 
   /// Runs as far as `depth` says. `memory`: the encoder's final states as operands, for steps that read them.
   [[nodiscard]] Status run(const TapPlan::Depth& depth, const MutableRows* memory);
@@ -33,8 +34,10 @@ class StackPass {
   Status embed();
   Status step(const Place& place, const MutableRows* memory);
   Status attention(const Place& place, const Attention& attention, const MutableRows* memory);
-  Status attend(const Place& place, const Attention& attention, const MutableRows& q, const MutableRows& k, const MutableRows& v, const MutableRows& z);
-  Status attend_sequence(const Place& place, AttentionArguments& arguments, std::size_t sequence, const MutableRows& z, int probs);
+  Status attend(const Place& place, const Attention& attention, const MutableRows& q, const MutableRows& k,
+                const MutableRows& v, const MutableRows& z);
+  Status attend_sequence(const Place& place, AttentionArguments& arguments, std::size_t sequence, const MutableRows& z,
+                         int probs);
   Status mlp(const Place& place, const Mlp& mlp);
   Status top();
 

@@ -11,7 +11,8 @@ constexpr std::int64_t kProbabilityRows = 64;  // queries of one head whose prob
 
 Status StackPass::attention(const Place& place, const Attention& attention, const MutableRows* memory) {
   const AttentionWeights& weights = place.weights->attention;
-  const std::int64_t q_width = attention.heads * attention.d_qk, k_width = attention.kv_heads * attention.d_qk, v_width = attention.kv_heads * attention.d_v;
+  const std::int64_t q_width = attention.heads * attention.d_qk, k_width = attention.kv_heads * attention.d_qk,
+                     v_width = attention.kv_heads * attention.d_v;
   const bool cross = attention.keys == KeySource::kEncoder;
 
   const MutableRows heads = workspace_.heads.rows(stream_type_, tokens_, q_width + (cross ? 0 : k_width + v_width));
@@ -27,7 +28,8 @@ Status StackPass::attention(const Place& place, const Attention& attention, cons
     keys = workspace_.keys.rows(stream_type_, memory->rows, k_width + v_width);
     for (std::int64_t first = 0; first < memory->rows; first += kTileRows) {
       const std::int64_t count = std::min(kTileRows, memory->rows - first);
-      LAYERSCOPE_TRY(backend_.linear(*weights.memory, slice(*memory, first, count).view(), slice(keys, first, count), *workspace_.scratch));
+      LAYERSCOPE_TRY(backend_.linear(*weights.memory, slice(*memory, first, count).view(), slice(keys, first, count),
+                                     *workspace_.scratch));
     }
   }
   const MutableRows k = columns(keys, 0, k_width), v = columns(keys, k_width, v_width);
@@ -53,12 +55,18 @@ Status StackPass::attention(const Place& place, const Attention& attention, cons
   return {};
 }
 
-Status StackPass::attend(const Place& place, const Attention& attention, const MutableRows& q, const MutableRows& k, const MutableRows& v, const MutableRows& z) {
+Status StackPass::attend(const Place& place, const Attention& attention, const MutableRows& q, const MutableRows& k,
+                         const MutableRows& v, const MutableRows& z) {
   const bool cross = attention.keys == KeySource::kEncoder;
   const std::vector<std::int64_t>& key_offsets = cross ? batch_.inputs[0].offsets : input_.offsets;
   const int probs = plan_.wants(id_, place.block, place.step, SiteKind::kProbs);
-  AttentionArguments arguments{.heads = attention.heads, .kv_heads = attention.kv_heads, .d_qk = attention.d_qk, .d_v = attention.d_v, .scale = attention.scale};
-  if (attention.keys == KeySource::kSelfCausal) arguments.reach = {.left = attention.window ? *attention.window - 1 : Reach::kUnlimited, .right = 0};
+  AttentionArguments arguments{.heads = attention.heads,
+                               .kv_heads = attention.kv_heads,
+                               .d_qk = attention.d_qk,
+                               .d_v = attention.d_v,
+                               .scale = attention.scale};
+  if (attention.keys == KeySource::kSelfCausal)
+    arguments.reach = {.left = attention.window ? *attention.window - 1 : Reach::kUnlimited, .right = 0};
   DistanceBias bias;
   if (attention.score) {
     bias = distances(*attention.score, attention.heads, longest_).view();
@@ -83,17 +91,24 @@ Status StackPass::attend(const Place& place, const Attention& attention, const M
   return {};
 }
 
-Status StackPass::attend_sequence(const Place& place, AttentionArguments& arguments, std::size_t sequence, const MutableRows& z, int probs) {
+Status StackPass::attend_sequence(const Place& place, AttentionArguments& arguments, std::size_t sequence,
+                                  const MutableRows& z, int probs) {
   if (arguments.k.rows == 0) {
-    return Error{ErrorCode::kInput, "row " + std::to_string(batch_.rows[sequence]) + " has no keys at " + site_name(place, "k") + ": the encoder got no tokens"};
+    return Error{ErrorCode::kInput, "row " + std::to_string(batch_.rows[sequence]) + " has no keys at " +
+                                        site_name(place, "k") + ": the encoder got no tokens"};
   }
   backend_.attention(arguments, z, *workspace_.scratch);
   if (probs < 0) return {};
   for (std::int64_t head = 0; head < arguments.heads; ++head) {
     for (std::int64_t first = 0; first < arguments.q.rows; first += kProbabilityRows) {
-      const MutableRows shown = workspace_.shown.rows(stream_type_, std::min(kProbabilityRows, arguments.q.rows - first), arguments.k.rows);
+      const MutableRows shown =
+          workspace_.shown.rows(stream_type_, std::min(kProbabilityRows, arguments.q.rows - first), arguments.k.rows);
       backend_.attention_probabilities(arguments, head, first, shown, *workspace_.scratch);
-      LAYERSCOPE_TRY(observer_.observe({.observed = probs, .first = first, .rows = shown.view(), .sequence = static_cast<std::int64_t>(sequence), .head = head}));
+      LAYERSCOPE_TRY(observer_.observe({.observed = probs,
+                                        .first = first,
+                                        .rows = shown.view(),
+                                        .sequence = static_cast<std::int64_t>(sequence),
+                                        .head = head}));
     }
   }
   return {};
@@ -110,7 +125,8 @@ void StackPass::rotate(const Rope& rope, const MutableRows& rows, std::int64_t h
     const std::int64_t first = input_.offsets[s], count = input_.offsets[s + 1] - first;
     const std::int64_t length = past(s) + count;
     const Rotation& rotation = workspace_.rotations.get(frequencies_for(rope, length), length);
-    backend_.rotate(slice(rows, first, count), heads, rope.pairs, rope.interleaved, rotation.cosine.data(), rotation.sine.data(),
+    backend_.rotate(slice(rows, first, count), heads, rope.pairs, rope.interleaved, rotation.cosine.data(),
+                    rotation.sine.data(),
                     positions.subspan(static_cast<std::size_t>(first), static_cast<std::size_t>(count)));
   }
 }

@@ -21,7 +21,8 @@ Rotation::Rotation(const FixedFrequencies& frequencies, std::int64_t positions) 
 const Rotation& RotationCache::get(const FixedFrequencies& frequencies, std::int64_t positions) {
   constexpr std::size_t kMostEntries = 16;  // length-dependent frequencies make a new one for every length
   for (auto& entry : entries_) {
-    if (entry->frequencies.inverse != frequencies.inverse || entry->frequencies.magnitude != frequencies.magnitude) continue;
+    if (entry->frequencies.inverse != frequencies.inverse || entry->frequencies.magnitude != frequencies.magnitude)
+      continue;
     if (entry->positions < positions) {
       entry->positions = std::max(positions, 2 * entry->positions);
       entry->rotation = Rotation(frequencies, entry->positions);
@@ -50,12 +51,15 @@ std::int64_t distance_bucket(const BucketBias& bias, std::int64_t distance) {
   return base + std::min(far, buckets - 1);
 }
 
-DistanceTable::DistanceTable(const BucketBias& bias, std::span<const float> table, std::int64_t heads, std::int64_t reach) : span(reach) {
+DistanceTable::DistanceTable(const BucketBias& bias, std::span<const float> table, std::int64_t heads,
+                             std::int64_t reach)
+    : span(reach) {
   values.resize(static_cast<std::size_t>(heads * (2 * reach + 1)));
   for (std::int64_t distance = -reach; distance <= reach; ++distance) {
     const std::int64_t bucket = distance_bucket(bias, distance);
     for (std::int64_t head = 0; head < heads; ++head) {
-      values[static_cast<std::size_t>(head * (2 * reach + 1) + distance + reach)] = table[static_cast<std::size_t>(bucket * heads + head)];
+      values[static_cast<std::size_t>(head * (2 * reach + 1) + distance + reach)] =
+          table[static_cast<std::size_t>(bucket * heads + head)];
     }
   }
 }

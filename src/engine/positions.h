@@ -35,9 +35,11 @@ class RotationCache {
 struct DistanceTable {
   std::vector<float> values;  ///< [heads, 2 * span + 1]
   std::int64_t span = 0;
-  /// `table` [buckets, heads]. transformers, T5Attention._relative_position_bucket.
+  /// `table` [buckets, heads]. transformers, _relative_position_bucket of the family that BucketBias names.
   DistanceTable(const BucketBias& bias, std::span<const float> table, std::int64_t heads, std::int64_t span);
-  [[nodiscard]] DistanceBias view() const noexcept { return {.table = values.data(), .stride = 2 * span + 1, .zero = span}; }
+  [[nodiscard]] DistanceBias view() const noexcept {
+    return {.table = values.data(), .stride = 2 * span + 1, .zero = span};
+  }
 };
 
 /// The bucket of a distance.

@@ -10,7 +10,8 @@ namespace layerscope {
 namespace {
 
 float element(const MatrixView& view, std::int64_t output, std::int64_t input) {
-  const std::byte* at = view.data + static_cast<std::size_t>(output * view.output_stride + input * view.input_stride) * dtype_size(view.dtype);
+  const std::byte* at = view.data + static_cast<std::size_t>(output * view.output_stride + input * view.input_stride) *
+                                        dtype_size(view.dtype);
   if (view.dtype == DType::kF32) {
     float value = 0;
     std::memcpy(&value, at, sizeof value);
@@ -32,7 +33,8 @@ std::vector<float> elements(const MatrixView& view) {
 
 class Loader {
  public:
-  Loader(const Bindings& bindings, const Backend& backend, std::string prefix) : backend_(backend), prefix_(std::move(prefix)) {
+  Loader(const Bindings& bindings, const Backend& backend, std::string prefix)
+      : backend_(backend), prefix_(std::move(prefix)) {
     for (const Binding& binding : bindings.bound) slots_.emplace(binding.slot.name, &binding);
   }
 
@@ -48,7 +50,9 @@ class Loader {
       std::vector<StepWeights> steps;
       for (const Step& step : stack.blocks[i].steps) {
         const std::string at = "block." + std::to_string(i) + "." + step.slot + ".";
-        StepWeights loaded{.pre = norm(at + "pre", step.pre), .post = norm(at + "post", step.post), .after = norm(at + "after", step.after)};
+        StepWeights loaded{.pre = norm(at + "pre", step.pre),
+                           .post = norm(at + "post", step.post),
+                           .after = norm(at + "after", step.after)};
         if (const auto* attention = std::get_if<Attention>(&step.mixer)) {
           LAYERSCOPE_ASSIGN(loaded.attention, mixer(at, *attention));
         } else {
@@ -71,11 +75,15 @@ class Loader {
     auto loaded = std::make_unique<NormWeights>();
     loaded->weight = elements(view(module + ".weight"));
     if (spec->bias) loaded->bias = elements(view(module + ".bias"));
-    loaded->view = {.kind = spec->kind, .epsilon = spec->epsilon, .weight = loaded->weight.data(), .bias = spec->bias ? loaded->bias.data() : nullptr};
+    loaded->view = {.kind = spec->kind,
+                    .epsilon = spec->epsilon,
+                    .weight = loaded->weight.data(),
+                    .bias = spec->bias ? loaded->bias.data() : nullptr};
     return loaded;
   }
 
-  Result<std::unique_ptr<PackedLinear>> linear(const std::vector<std::string>& modules, bool biased, Activation activation = Activation::kNone) {
+  Result<std::unique_ptr<PackedLinear>> linear(const std::vector<std::string>& modules, bool biased,
+                                               Activation activation = Activation::kNone) {
     std::vector<MatrixView> parts;
     std::vector<float> bias;
     for (const std::string& module : modules) {

@@ -39,7 +39,7 @@ struct StepWeights {
 struct StackWeights {
   MatrixView token, position, type;  ///< looked up where they lie in the checkpoint
   std::unique_ptr<NormWeights> embed_norm, top;
-  std::vector<float> score;          ///< [buckets, heads]
+  std::vector<float> score;  ///< [buckets, heads]
   std::vector<std::vector<StepWeights>> blocks;
 };
 
@@ -48,7 +48,9 @@ struct ModelWeights {
   std::size_t packed_bytes = 0;
 };
 
-/// Packs all weights. The source behind the bindings must outlive the result (embedding tables stay in it). Errors: kResource, kRuntime.
-[[nodiscard]] Result<ModelWeights> load_weights(const ModelSpec& spec, const Bindings& bindings, const Backend& backend);
+/// Packs all weights. The source behind the bindings must outlive the result (embedding tables stay in it). Errors:
+/// kResource, kRuntime.
+[[nodiscard]] Result<ModelWeights> load_weights(const ModelSpec& spec, const Bindings& bindings,
+                                                const Backend& backend);
 
 }  // namespace layerscope

@@ -7,7 +7,9 @@ namespace {
 constexpr std::size_t kAlignment = 64;
 }
 
-void RowBuffer::Free::operator()(std::byte* memory) const noexcept { ::operator delete[](memory, std::align_val_t{kAlignment}); }
+void RowBuffer::Free::operator()(std::byte* memory) const noexcept {
+  ::operator delete[](memory, std::align_val_t{kAlignment});
+}
 
 MutableRows RowBuffer::rows(DType dtype, std::int64_t count, std::int64_t width) {
   const std::size_t bytes = static_cast<std::size_t>(count * width) * dtype_size(dtype);

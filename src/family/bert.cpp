@@ -54,10 +54,12 @@ constexpr Bind kBinds[] = {
     {"block.{i}.mlp.down", "encoder.layer.{i}.output.dense"},
     {"block.{i}.mlp.after", "encoder.layer.{i}.output.LayerNorm"},
 };
-constexpr std::string_view kIgnored[] = {"embeddings.position_ids", "pooler.dense.*", "cls.**", "classifier.*", "qa_outputs.*"};
+constexpr std::string_view kIgnored[] = {"embeddings.position_ids", "pooler.dense.*", "cls.**", "classifier.*",
+                                         "qa_outputs.*"};
 
 }  // namespace
 
-const Family kBert{.model_types = kTypes, .describe = describe, .binds = kBinds, .prefixes = kPrefixes, .ignored = kIgnored};
+const Family kBert{
+    .model_types = kTypes, .describe = describe, .binds = kBinds, .prefixes = kPrefixes, .ignored = kIgnored};
 
 }  // namespace layerscope

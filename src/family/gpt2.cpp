@@ -16,7 +16,9 @@ ModelSpec describe(Config& c) {
   const Norm norm{.kind = NormKind::kLayer, .epsilon = c.epsilon("layer_norm_epsilon", 1e-5), .bias = true};
   const double scale = c.flag("scale_attn_weights", true) ? 1 / std::sqrt(static_cast<double>(head)) : 1.0;
   const bool by_layer = c.flag("scale_attn_by_inverse_layer_idx", false);
-  const Mlp mlp{.hidden = c.size("n_inner", 4 * width), .activation = c.activation("activation_function", "gelu_new"), .bias = true};
+  const Mlp mlp{.hidden = c.size("n_inner", 4 * width),
+                .activation = c.activation("activation_function", "gelu_new"),
+                .bias = true};
 
   ModelSpec spec{.width = width};
   spec.decoder = Stack{.embedding = {.vocabulary_size = c.size("vocab_size"),
@@ -31,8 +33,8 @@ ModelSpec describe(Config& c) {
                               .scale = static_cast<float>(by_layer ? scale / static_cast<double>(i + 1) : scale),
                               .qkv_bias = true,
                               .out_bias = true};
-    spec.decoder->blocks.push_back({{Step{.slot = "attn", .pre = norm, .mixer = attention},
-                                     Step{.slot = "mlp", .pre = norm, .mixer = mlp}}});
+    spec.decoder->blocks.push_back(
+        {{Step{.slot = "attn", .pre = norm, .mixer = attention}, Step{.slot = "mlp", .pre = norm, .mixer = mlp}}});
   }
   return spec;
 }
@@ -53,10 +55,12 @@ constexpr Bind kBinds[] = {
     {"block.{i}.mlp.down", "h.{i}.mlp.c_proj", kTransposed},
     {"top", "ln_f"},
 };
-constexpr std::string_view kIgnored[] = {"h.*.attn.bias", "h.*.attn.masked_bias", "lm_head.weight", "score.weight", "classifier.*", "multiple_choice_head.**"};
+constexpr std::string_view kIgnored[] = {"h.*.attn.bias", "h.*.attn.masked_bias", "lm_head.weight",
+                                         "score.weight",  "classifier.*",         "multiple_choice_head.**"};
 
 }  // namespace
 
-const Family kGpt2{.model_types = kTypes, .describe = describe, .binds = kBinds, .prefixes = kPrefixes, .ignored = kIgnored};
+const Family kGpt2{
+    .model_types = kTypes, .describe = describe, .binds = kBinds, .prefixes = kPrefixes, .ignored = kIgnored};
 
 }  // namespace layerscope

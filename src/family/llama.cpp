@@ -23,13 +23,17 @@ ModelSpec describe_llama(Config& c, const LlamaTraits& traits) {
                       .out_bias = traits.out_bias};
   c.require(heads % attention.kv_heads == 0, "\"num_attention_heads\" is not a multiple of \"num_key_value_heads\"");
   if (traits.qk_norm) attention.q_norm = attention.k_norm = norm;
-  const Mlp mlp{.hidden = c.size("intermediate_size"), .activation = c.activation("hidden_act", "silu"), .gated = true, .bias = traits.mlp_bias};
+  const Mlp mlp{.hidden = c.size("intermediate_size"),
+                .activation = c.activation("hidden_act", "silu"),
+                .gated = true,
+                .bias = traits.mlp_bias};
 
   ModelSpec spec{.width = width};
   spec.decoder = Stack{.embedding = {.vocabulary_size = c.size("vocab_size")}, .top = norm};
   for (std::int64_t i = 0; i < c.layers("num_hidden_layers"); ++i) {
     attention.window = traits.window ? traits.window(i) : std::nullopt;
-    spec.decoder->blocks.push_back({{Step{.slot = "attn", .pre = norm, .mixer = attention}, Step{.slot = "mlp", .pre = norm, .mixer = mlp}}});
+    spec.decoder->blocks.push_back(
+        {{Step{.slot = "attn", .pre = norm, .mixer = attention}, Step{.slot = "mlp", .pre = norm, .mixer = mlp}}});
   }
   return spec;
 }
@@ -58,12 +62,14 @@ constexpr Bind kBinds[] = {
     {"block.{i}.mlp.down", "layers.{i}.mlp.down_proj"},
     {"top", "norm"},
 };
-constexpr std::string_view kIgnored[] = {"lm_head.weight", "score.weight", "qa_outputs.*", "layers.*.self_attn.rotary_emb.inv_freq"};
+constexpr std::string_view kIgnored[] = {"lm_head.weight", "score.weight", "qa_outputs.*",
+                                         "layers.*.self_attn.rotary_emb.inv_freq"};
 
 }  // namespace
 
 const std::span<const Bind> kLlamaBinds = kBinds;
 const std::span<const std::string_view> kLlamaPrefixes = kPrefixes, kLlamaIgnored = kIgnored;
-const Family kLlama{.model_types = kTypes, .describe = describe, .binds = kBinds, .prefixes = kPrefixes, .ignored = kIgnored};
+const Family kLlama{
+    .model_types = kTypes, .describe = describe, .binds = kBinds, .prefixes = kPrefixes, .ignored = kIgnored};
 
 }  // namespace layerscope

@@ -19,8 +19,8 @@ struct LlamaTraits {
 [[nodiscard]] ModelSpec describe_llama(Config& config, const LlamaTraits& traits);
 
 /// The window of every block by "layer_types", or by `rule` where the config has no such list.
-[[nodiscard]] std::function<std::optional<std::int64_t>(std::int64_t)> windows(Config& config, std::optional<std::int64_t> window,
-                                                                               const std::function<bool(std::int64_t)>& rule);
+[[nodiscard]] std::function<std::optional<std::int64_t>(std::int64_t)> windows(
+    Config& config, std::optional<std::int64_t> window, const std::function<bool(std::int64_t)>& rule);
 
 extern const std::span<const Bind> kLlamaBinds;
 extern const std::span<const std::string_view> kLlamaPrefixes, kLlamaIgnored;

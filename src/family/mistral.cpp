@@ -14,6 +14,10 @@ constexpr std::string_view kTypes[] = {"mistral"};
 
 }  // namespace
 
-const Family kMistral{.model_types = kTypes, .describe = describe, .binds = kLlamaBinds, .prefixes = kLlamaPrefixes, .ignored = kLlamaIgnored};
+const Family kMistral{.model_types = kTypes,
+                      .describe = describe,
+                      .binds = kLlamaBinds,
+                      .prefixes = kLlamaPrefixes,
+                      .ignored = kLlamaIgnored};
 
 }  // namespace layerscope

@@ -8,21 +8,27 @@ namespace {
 
 ModelSpec describe(Config& c) {
   const bool third = c.model_type() == "qwen3";
-  const std::optional<std::int64_t> window = c.flag("use_sliding_window", false) ? c.nullable_size("sliding_window", 4096) : std::nullopt;
+  const std::optional<std::int64_t> window =
+      c.flag("use_sliding_window", false) ? c.nullable_size("sliding_window", 4096) : std::nullopt;
   c.ignore("sliding_window");
   const std::int64_t full_layers = c.index("max_window_layers", 28);
   const bool bias = c.flag("attention_bias", !third);
   c.require(third || bias, "\"attention_bias\" is false, expected true");
-  return describe_llama(c, {.qkv_bias = bias,
-                            .out_bias = third && bias,
-                            .qk_norm = third,
-                            .window = windows(c, window, [full_layers](std::int64_t block) { return block >= full_layers; })});
+  return describe_llama(
+      c, {.qkv_bias = bias,
+          .out_bias = third && bias,
+          .qk_norm = third,
+          .window = windows(c, window, [full_layers](std::int64_t block) { return block >= full_layers; })});
 }
 
 constexpr std::string_view kTypes[] = {"qwen2", "qwen3"};
 
 }  // namespace
 
-const Family kQwen{.model_types = kTypes, .describe = describe, .binds = kLlamaBinds, .prefixes = kLlamaPrefixes, .ignored = kLlamaIgnored};
+const Family kQwen{.model_types = kTypes,
+                   .describe = describe,
+                   .binds = kLlamaBinds,
+                   .prefixes = kLlamaPrefixes,
+                   .ignored = kLlamaIgnored};
 
 }  // namespace layerscope

@@ -1,5 +1,5 @@
-// T5, versions 1.0 and 1.1 (Raffel et al. 2020): pre-norm encoder and decoder, learned distance biases, unscaled scores.
-// transformers, src/transformers/models/t5/modeling_t5.py.
+// T5, versions 1.0 and 1.1 (Raffel et al. 2020): pre-norm encoder and decoder, learned distance biases, unscaled
+// scores. transformers, src/transformers/models/t5/modeling_t5.py.
 #include "family/registry.h"
 
 namespace layerscope {
@@ -12,14 +12,22 @@ ModelSpec describe(Config& c) {
   const std::string projection = c.text("feed_forward_proj", "relu");
   const bool gated = projection.starts_with("gated-");
   const std::string function = projection == "gated-gelu" ? "gelu_new" : gated ? projection.substr(6) : projection;
-  const Mlp mlp{.hidden = c.size("d_ff"), .activation = c.activation_named("feed_forward_proj", function), .gated = gated};
-  const BucketBias bias{.buckets = c.size("relative_attention_num_buckets", 32), .max_distance = c.size("relative_attention_max_distance", 128)};
-  c.require(bias.buckets >= 4 && bias.max_distance > bias.buckets / 2, "\"relative_attention_num_buckets\" and \"relative_attention_max_distance\" leave no far distances");
+  const Mlp mlp{
+      .hidden = c.size("d_ff"), .activation = c.activation_named("feed_forward_proj", function), .gated = gated};
+  const BucketBias bias{.buckets = c.size("relative_attention_num_buckets", 32),
+                        .max_distance = c.size("relative_attention_max_distance", 128)};
+  c.require(bias.buckets >= 4 && bias.max_distance > bias.buckets / 2,
+            "\"relative_attention_num_buckets\" and \"relative_attention_max_distance\" leave no far distances");
   c.ignore("is_encoder_decoder");
   c.ignore("is_decoder");
 
   const auto stack = [&](bool decoder, std::int64_t count) {
-    Attention self{.heads = heads, .kv_heads = heads, .d_qk = head, .d_v = head, .keys = decoder ? KeySource::kSelfCausal : KeySource::kSelf, .score = bias};
+    Attention self{.heads = heads,
+                   .kv_heads = heads,
+                   .d_qk = head,
+                   .d_v = head,
+                   .keys = decoder ? KeySource::kSelfCausal : KeySource::kSelf,
+                   .score = bias};
     self.score->bidirectional = !decoder;
     Block block{{Step{.slot = "attn", .pre = norm, .mixer = self}}};
     const Attention cross{.heads = heads, .kv_heads = heads, .d_qk = head, .d_v = head, .keys = KeySource::kEncoder};
@@ -69,11 +77,18 @@ constexpr Bind kBinds[] = {
     {"dec.block.{i}.mlp.down", "decoder.block.{i}.layer.2.DenseReluDense.wo"},
     {"dec.top", "decoder.final_layer_norm"},
 };
-constexpr std::string_view kIgnored[] = {"lm_head.weight", "decoder.block.*.layer.1.EncDecAttention.relative_attention_bias.weight"};
-constexpr std::string_view kCopies[] = {"encoder.embed_tokens.weight=shared.weight", "decoder.embed_tokens.weight=shared.weight"};
+constexpr std::string_view kIgnored[] = {"lm_head.weight",
+                                         "decoder.block.*.layer.1.EncDecAttention.relative_attention_bias.weight"};
+constexpr std::string_view kCopies[] = {"encoder.embed_tokens.weight=shared.weight",
+                                        "decoder.embed_tokens.weight=shared.weight"};
 
 }  // namespace
 
-const Family kT5{.model_types = kTypes, .describe = describe, .binds = kBinds, .prefixes = kPrefixes, .ignored = kIgnored, .copies = kCopies};
+const Family kT5{.model_types = kTypes,
+                 .describe = describe,
+                 .binds = kBinds,
+                 .prefixes = kPrefixes,
+                 .ignored = kIgnored,
+                 .copies = kCopies};
 
 }  // namespace layerscope

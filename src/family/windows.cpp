@@ -11,8 +11,10 @@ std::function<std::optional<std::int64_t>(std::int64_t)> windows(Config& c, std:
   }
   c.require(static_cast<std::int64_t>(types->size()) == layers, "\"layer_types\" does not name one type a layer");
   for (const std::string& type : *types) {
-    c.require(type == "full_attention" || type == "sliding_attention", "\"layer_types\" names \"" + type + "\", expected full_attention or sliding_attention");
-    c.require(type != "sliding_attention" || window.has_value(), "\"layer_types\" names \"sliding_attention\" but \"sliding_window\" is not set");
+    c.require(type == "full_attention" || type == "sliding_attention",
+              "\"layer_types\" names \"" + type + "\", expected full_attention or sliding_attention");
+    c.require(type != "sliding_attention" || window.has_value(),
+              "\"layer_types\" names \"sliding_attention\" but \"sliding_window\" is not set");
   }
   return [window, types = *types](std::int64_t block) {
     const auto at = static_cast<std::size_t>(block);

@@ -19,17 +19,19 @@ struct MutableRows {
   std::int64_t stride = 0;  ///< elements from one row to the next
   [[nodiscard]] RowsView view() const noexcept { return {dtype, data, rows, width, stride}; }
   template <class T>
-  [[nodiscard]] T* row(std::int64_t index) const noexcept { return reinterpret_cast<T*>(data) + index * stride; }
+  [[nodiscard]] T* row(std::int64_t index) const noexcept {
+    return reinterpret_cast<T*>(data) + index * stride;
+  }
 };
 
 /// A matrix in a checkpoint, as the mathematics sees it ([outputs, inputs]), whatever way it is stored.
 struct MatrixView {
-  DType dtype = DType::kF32;         ///< kF32, kF16 or kBF16; data may be unaligned
+  DType dtype = DType::kF32;  ///< kF32, kF16 or kBF16; data may be unaligned
   const std::byte* data = nullptr;
   std::int64_t outputs = 0;
   std::int64_t inputs = 0;
-  std::int64_t output_stride = 0;    ///< elements from one output's row to the next
-  std::int64_t input_stride = 0;     ///< 1 unless stored transposed
+  std::int64_t output_stride = 0;  ///< elements from one output's row to the next
+  std::int64_t input_stride = 0;   ///< 1 unless stored transposed
 };
 
 /// A norm's parameters, in float32; `weight` already holds weight + offset where a model's formula says so.
@@ -58,9 +60,9 @@ struct DistanceBias {
 /// h / (heads / kv_heads). q, k, v are in the stream's type; a bf16 backend rounds them where they enter a product.
 /// A query that sees no key gets zeros.
 struct AttentionArguments {
-  RowsView q;              ///< [queries, heads * d_qk]
-  RowsView k;              ///< [keys, kv_heads * d_qk]
-  RowsView v;              ///< [keys, kv_heads * d_v]
+  RowsView q;  ///< [queries, heads * d_qk]
+  RowsView k;  ///< [keys, kv_heads * d_qk]
+  RowsView v;  ///< [keys, kv_heads * d_v]
   std::int64_t heads = 0, kv_heads = 0, d_qk = 0, d_v = 0;
   float scale = 1;
   Reach reach;

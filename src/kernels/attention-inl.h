@@ -2,8 +2,8 @@
 //
 // Keys are packed as K^T and values as they lie, in panels. A tile of queries meets one tile of keys after the other:
 // scores, their exponentials, their product with the values. Tiles of keys start at fixed indices and every element is
-// one chain over the depth or the keys, so a row's bits depend on its own query and on the keys it sees. Entries it does
-// not see are exactly 0 and add nothing.
+// one chain over the depth or the keys, so a row's bits depend on its own query and on the keys it sees. Entries it
+// does not see are exactly 0 and add nothing.
 #pragma once
 
 #include "kernels/attention_pack-inl.h"
@@ -44,16 +44,16 @@ struct AttentionMemory {
     sums = reinterpret_cast<float*>(base + at_sums);
   }
 
-  std::int64_t depth_steps = 0;   ///< steps of the micro product over d_qk
+  std::int64_t depth_steps = 0;  ///< steps of the micro product over d_qk
   std::int64_t value_stride = 0;
   std::int64_t padded_keys = 0;
-  typename Operand::B* keys = nullptr;    ///< K^T in panels
-  typename Operand::B* values = nullptr;  ///< V in panels
-  std::uint32_t* words = nullptr;         ///< rows of keys as operands, before they are transposed
-  typename Operand::A* queries = nullptr; ///< [kQueryTile, depth]
-  float* scores = nullptr;                ///< [kQueryTile, kKeyTile]
-  typename Operand::A* weights = nullptr; ///< exponentials as an operand, [kQueryTile, kKeyTile]
-  float* sums = nullptr;                  ///< [kQueryTile, value_stride]
+  typename Operand::B* keys = nullptr;     ///< K^T in panels
+  typename Operand::B* values = nullptr;   ///< V in panels
+  std::uint32_t* words = nullptr;          ///< rows of keys as operands, before they are transposed
+  typename Operand::A* queries = nullptr;  ///< [kQueryTile, depth]
+  float* scores = nullptr;                 ///< [kQueryTile, kKeyTile]
+  typename Operand::A* weights = nullptr;  ///< exponentials as an operand, [kQueryTile, kKeyTile]
+  float* sums = nullptr;                   ///< [kQueryTile, value_stride]
 };
 
 /// Scores become exponents by score * factor; with a bias or a factor that is not positive they are scaled beforehand.
@@ -73,17 +73,18 @@ template <class Operand>
 void score_tile(const AttentionMemory<Operand>& m, std::int64_t rows, std::int64_t tile, KeyRange tile_keys) {
   const std::int64_t depth = m.depth_steps * Operand::kDepth;
   for (std::int64_t panel = tile_keys.begin / kPanel * kPanel; panel < tile_keys.end; panel += kPanel) {
-    panel_product<Operand>(m.queries, depth, rows, m.keys + (tile + panel) * depth, std::min(kPanel, tile_keys.end - panel),
-                           m.depth_steps, m.scores + panel, kKeyTile, false);
+    panel_product<Operand>(m.queries, depth, rows, m.keys + (tile + panel) * depth,
+                           std::min(kPanel, tile_keys.end - panel), m.depth_steps, m.scores + panel, kKeyTile, false);
   }
 }
 
 /// Scales the row's visible scores and adds the bias; `position` and `tile` say where they stand.
-inline void scale_and_bias(const AttentionArguments& a, const Scaling& scaling, std::int64_t head, std::int64_t position,
-                           std::int64_t tile, KeyRange seen, float* scores) {
+inline void scale_and_bias(const AttentionArguments& a, const Scaling& scaling, std::int64_t head,
+                           std::int64_t position, std::int64_t tile, KeyRange seen, float* scores) {
   if (!scaling.needed) return;
-  const float* bias = a.bias == nullptr ? nullptr
-                                        : a.bias->table + head * a.bias->stride + a.bias->zero + (tile + seen.begin - position);
+  const float* bias = a.bias == nullptr
+                          ? nullptr
+                          : a.bias->table + head * a.bias->stride + a.bias->zero + (tile + seen.begin - position);
   for_each_vector(seen.end - seen.begin, [&](std::int64_t j, auto count) LAYERSCOPE_ATTR {
     float* at = scores + seen.begin + j;
     Vector x = hn::Mul(load(at, count), set(scaling.before));
@@ -92,7 +93,8 @@ inline void scale_and_bias(const AttentionArguments& a, const Scaling& scaling, 
   });
 }
 
-/// The greatest of the visible scores. What else lies in their vectors is overwritten, so that it becomes 0 as exponential.
+/// The greatest of the visible scores. What else lies in their vectors is overwritten, so that it becomes 0 as
+/// exponential.
 HWY_INLINE float mask_and_max(float* scores, KeyRange seen) {
   const std::int64_t first = seen.begin / kLanes * kLanes, last = round_up(seen.end, kLanes);
   std::fill(scores + first, scores + seen.begin, -FLT_MAX);
@@ -105,10 +107,11 @@ HWY_INLINE float mask_and_max(float* scores, KeyRange seen) {
 /// Exponentials of one row's visible scores, 0 in the rest of `all`; returns their sum. Bf16 operands are rounded after
 /// they are summed.
 template <class Operand>
-HWY_INLINE float exponentials(const float* scores, typename Operand::A* weights, KeyRange seen, KeyRange all, float factor,
-                              float shift, bool rounded) {
+HWY_INLINE float exponentials(const float* scores, typename Operand::A* weights, KeyRange seen, KeyRange all,
+                              float factor, float shift, bool rounded) {
   const std::int64_t first = seen.begin / kLanes * kLanes, last = round_up(seen.end, kLanes);
-  for (std::int64_t j = all.begin / kLanes * kLanes; j < first; j += kLanes) store(weights + j, hn::Zero(kFloats), Full{});
+  for (std::int64_t j = all.begin / kLanes * kLanes; j < first; j += kLanes)
+    store(weights + j, hn::Zero(kFloats), Full{});
   const Vector factors = set(factor), shifts = set(shift);
   Vector sum = hn::Zero(kFloats);
   for (std::int64_t j = first; j < last; j += kLanes) {
@@ -124,9 +127,16 @@ HWY_INLINE float exponentials(const float* scores, typename Operand::A* weights,
 template <class Operand>
 class QueryTile {
  public:
-  QueryTile(const AttentionArguments& a, const AttentionMemory<Operand>& m, bool rounded, bool finite, std::int64_t head,
-            std::int64_t first, std::int64_t rows)
-      : a_(a), m_(m), scaling_(scaling_of(a)), rounded_(rounded), finite_(finite), head_(head), first_(first), rows_(rows) {}
+  QueryTile(const AttentionArguments& a, const AttentionMemory<Operand>& m, bool rounded, bool finite,
+            std::int64_t head, std::int64_t first, std::int64_t rows)
+      : a_(a),
+        m_(m),
+        scaling_(scaling_of(a)),
+        rounded_(rounded),
+        finite_(finite),
+        head_(head),
+        first_(first),
+        rows_(rows) {}
 
   void run(const MutableRows& z) {
     pack_queries<Operand>(a_, head_, first_, rows_, rounded_, m_.depth_steps, m_.queries);
@@ -154,7 +164,8 @@ class QueryTile {
   }
   [[nodiscard]] KeyRange seen_in_tile(std::int64_t row, std::int64_t tile) const {
     const KeyRange range = seen(row);
-    return {std::clamp<std::int64_t>(range.begin - tile, 0, kKeyTile), std::clamp<std::int64_t>(range.end - tile, 0, kKeyTile)};
+    return {std::clamp<std::int64_t>(range.begin - tile, 0, kKeyTile),
+            std::clamp<std::int64_t>(range.end - tile, 0, kKeyTile)};
   }
   /// Both ends of a row's keys grow with its position.
   [[nodiscard]] KeyRange union_of_keys() const { return {seen(0).begin, seen(rows_ - 1).end}; }
@@ -165,7 +176,8 @@ class QueryTile {
     auto* weights = m_.weights + row * kKeyTile;
     const KeyRange here = seen_in_tile(row, tile);
     if (here.begin >= here.end) {
-      for (std::int64_t j = all.begin / kLanes * kLanes; j < all.end; j += kLanes) store(weights + j, hn::Zero(kFloats), Full{});
+      for (std::int64_t j = all.begin / kLanes * kLanes; j < all.end; j += kLanes)
+        store(weights + j, hn::Zero(kFloats), Full{});
       return;
     }
     scale_and_bias(a_, scaling_, head_, a_.first_position + first_ + row, tile, here, scores);
@@ -190,8 +202,8 @@ class QueryTile {
     const std::int64_t begin = all.begin / Operand::kDepth, end = (all.end + Operand::kDepth - 1) / Operand::kDepth;
     for (std::int64_t column = 0; column < a_.d_v; column += kPanel) {
       const auto* panel = m_.values + column * m_.padded_keys + (tile + begin * Operand::kDepth) * kPanel;
-      panel_product<Operand>(m_.weights + begin * Operand::kDepth, kKeyTile, rows_, panel, std::min(kPanel, a_.d_v - column),
-                             end - begin, m_.sums + column, m_.value_stride, true);
+      panel_product<Operand>(m_.weights + begin * Operand::kDepth, kKeyTile, rows_, panel,
+                             std::min(kPanel, a_.d_v - column), end - begin, m_.sums + column, m_.value_stride, true);
     }
   }
 
@@ -262,7 +274,8 @@ void probabilities_with(const AttentionArguments& a, bool rounded, std::int64_t 
       const std::int64_t keys = std::min(kKeyTile, a.k.rows - tile);
       score_tile(memory, rows, tile, {0, keys});
       for (std::int64_t row = 0; row < rows; ++row) {
-        std::memcpy(out.row<float>(first + row) + tile, memory.scores + row * kKeyTile, static_cast<std::size_t>(keys) * sizeof(float));
+        std::memcpy(out.row<float>(first + row) + tile, memory.scores + row * kKeyTile,
+                    static_cast<std::size_t>(keys) * sizeof(float));
       }
     }
     for (std::int64_t row = 0; row < rows; ++row) {
@@ -288,8 +301,8 @@ inline void attention(const AttentionArguments& a, DType operand, const MutableR
   attention_with<FloatOperand>(a, operand == DType::kBF16, z, scratch);
 }
 
-inline void attention_probabilities(const AttentionArguments& a, DType operand, std::int64_t head, std::int64_t first_query,
-                                    const MutableRows& out, AlignedBuffer& scratch) {
+inline void attention_probabilities(const AttentionArguments& a, DType operand, std::int64_t head,
+                                    std::int64_t first_query, const MutableRows& out, AlignedBuffer& scratch) {
 #if LAYERSCOPE_NATIVE_BF16
   if (operand == DType::kBF16) return probabilities_with<PairOperand>(a, true, head, first_query, out, scratch);
 #endif

@@ -7,7 +7,9 @@ LAYERSCOPE_BEGIN_KERNELS
 
 inline constexpr std::int64_t kWordRows = 4;  // keys transposed at a time
 
-[[nodiscard]] constexpr std::int64_t round_up(std::int64_t value, std::int64_t step) { return (value + step - 1) / step * step; }
+[[nodiscard]] constexpr std::int64_t round_up(std::int64_t value, std::int64_t step) {
+  return (value + step - 1) / step * step;
+}
 
 /// One row of `width` stream elements as operands: floats (rounded to bf16's values if `rounded`) or bf16, zero up to
 /// `padded` elements.
@@ -37,8 +39,10 @@ HWY_INLINE void transpose_words(const std::uint32_t* rows, std::int64_t steps, s
   for (; step + 4 <= steps; step += 4) {
     const auto a = hn::LoadU(four, rows + step), b = hn::LoadU(four, rows + steps + step);
     const auto c = hn::LoadU(four, rows + 2 * steps + step), d = hn::LoadU(four, rows + 3 * steps + step);
-    const auto ab_low = hn::BitCast(two, hn::InterleaveLower(four, a, b)), ab_high = hn::BitCast(two, hn::InterleaveUpper(four, a, b));
-    const auto cd_low = hn::BitCast(two, hn::InterleaveLower(four, c, d)), cd_high = hn::BitCast(two, hn::InterleaveUpper(four, c, d));
+    const auto ab_low = hn::BitCast(two, hn::InterleaveLower(four, a, b)),
+               ab_high = hn::BitCast(two, hn::InterleaveUpper(four, a, b));
+    const auto cd_low = hn::BitCast(two, hn::InterleaveLower(four, c, d)),
+               cd_high = hn::BitCast(two, hn::InterleaveUpper(four, c, d));
     hn::StoreU(hn::BitCast(four, hn::InterleaveLower(two, ab_low, cd_low)), four, panel + step * kPanel);
     hn::StoreU(hn::BitCast(four, hn::InterleaveUpper(two, ab_low, cd_low)), four, panel + (step + 1) * kPanel);
     hn::StoreU(hn::BitCast(four, hn::InterleaveLower(two, ab_high, cd_high)), four, panel + (step + 2) * kPanel);
@@ -49,10 +53,11 @@ HWY_INLINE void transpose_words(const std::uint32_t* rows, std::int64_t steps, s
   }
 }
 
-/// K^T in panels of kPanel keys: [panel][step][key][depth of a step]; columns up to a whole vector beyond the last key are 0.
+/// K^T in panels of kPanel keys: [panel][step][key][depth of a step]; columns up to a whole vector beyond the last key
+/// are 0.
 template <class Operand>
-void pack_keys(const AttentionArguments& a, std::int64_t kv_head, bool rounded, std::int64_t steps, std::uint32_t* words,
-               typename Operand::B* to) {
+void pack_keys(const AttentionArguments& a, std::int64_t kv_head, bool rounded, std::int64_t steps,
+               std::uint32_t* words, typename Operand::B* to) {
   static_assert(sizeof(typename Operand::B) * Operand::kDepth == sizeof(std::uint32_t));
   const std::int64_t keys = a.k.rows, depth = steps * Operand::kDepth;
   for (std::int64_t key = 0; key < round_up(keys, kLanes); key += kWordRows) {
@@ -69,8 +74,8 @@ void pack_keys(const AttentionArguments& a, std::int64_t kv_head, bool rounded, 
   }
 }
 
-/// V in panels of kPanel columns: [panel][key][column], for bf16 pairs [panel][pair of keys][column][2]. A last odd key is
-/// paired with 0. False if a value is NaN or infinite.
+/// V in panels of kPanel columns: [panel][key][column], for bf16 pairs [panel][pair of keys][column][2]. A last odd key
+/// is paired with 0. False if a value is NaN or infinite.
 template <class Operand>
 bool pack_values(const AttentionArguments& a, std::int64_t kv_head, bool rounded, std::int64_t padded_keys,
                  typename Operand::B* to) {
@@ -113,9 +118,8 @@ HWY_INLINE void softmax_in_place(float* scores, std::int64_t width, float factor
     store(scores + j, p, count);
   });
   const Vector factors = set(1.0F / sum_of_lanes(sums));
-  for_each_vector(width, [&](std::int64_t j, auto count) LAYERSCOPE_ATTR {
-    store(scores + j, hn::Mul(load(scores + j, count), factors), count);
-  });
+  for_each_vector(width, [&](std::int64_t j, auto count)
+                             LAYERSCOPE_ATTR { store(scores + j, hn::Mul(load(scores + j, count), factors), count); });
 }
 
 LAYERSCOPE_END_KERNELS

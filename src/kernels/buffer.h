@@ -26,7 +26,7 @@ class AlignedBuffer {
   std::byte* reserve(std::size_t bytes) {
     if (bytes > bytes_) {
       release();
-      data_ = static_cast<std::byte*>(::operator new(bytes, std::align_val_t{kAlignment}));
+      data_ = static_cast<std::byte*>(::operator new (bytes, std::align_val_t{kAlignment}));
       bytes_ = bytes;
     }
     return data_;
@@ -36,7 +36,7 @@ class AlignedBuffer {
 
  private:
   void release() noexcept {
-    if (data_ != nullptr) ::operator delete(data_, std::align_val_t{kAlignment});
+    if (data_ != nullptr) ::operator delete (data_, std::align_val_t{kAlignment});
     data_ = nullptr;
     bytes_ = 0;
   }

@@ -1,5 +1,6 @@
 // The kernels of one instruction set as a table of functions. The tables live side by side; whoever holds one chooses.
-// Every row is computed from that row alone, in an order that depends on its width only (attention: on the keys' indices).
+// Every row is computed from that row alone, in an order that depends on its width only (attention: on the keys'
+// indices).
 #pragma once
 
 #include <cstdint>

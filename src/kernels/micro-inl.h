@@ -47,8 +47,8 @@ struct PairOperand {
 #endif
 
 template <class Operand, int kRows, int kVectors>
-void micro_product(const typename Operand::A* a, std::int64_t a_stride, const typename Operand::B* b, std::int64_t steps,
-                   float* c, std::int64_t c_stride, bool accumulate) {
+void micro_product(const typename Operand::A* a, std::int64_t a_stride, const typename Operand::B* b,
+                   std::int64_t steps, float* c, std::int64_t c_stride, bool accumulate) {
   constexpr std::int64_t kDepth = Operand::kDepth;
   Vector sums[kRows][kVectors];
 #pragma GCC unroll 16
@@ -77,12 +77,13 @@ void micro_product(const typename Operand::A* a, std::int64_t a_stride, const ty
 }
 
 template <class Operand>
-using MicroProduct = void (*)(const typename Operand::A*, std::int64_t, const typename Operand::B*, std::int64_t, float*,
-                              std::int64_t, bool);
+using MicroProduct = void (*)(const typename Operand::A*, std::int64_t, const typename Operand::B*, std::int64_t,
+                              float*, std::int64_t, bool);
 
 template <class Operand, std::size_t... kIndex>
 constexpr std::array<MicroProduct<Operand>, sizeof...(kIndex)> micro_products(std::index_sequence<kIndex...>) {
-  return {micro_product<Operand, static_cast<int>(kIndex) / kPanelVectors + 1, static_cast<int>(kIndex) % kPanelVectors + 1>...};
+  return {micro_product<Operand, static_cast<int>(kIndex) / kPanelVectors + 1,
+                        static_cast<int>(kIndex) % kPanelVectors + 1>...};
 }
 
 /// c[rows, columns] (+)= a b for one panel (columns <= kPanel, rounded up to whole vectors, all of which are written).

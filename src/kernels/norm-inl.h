@@ -5,7 +5,8 @@
 
 LAYERSCOPE_BEGIN_KERNELS
 
-/// The sum over a row of term(x_j), in an order that depends on the width alone: four chains, then a tree over the lanes.
+/// The sum over a row of term(x_j), in an order that depends on the width alone: four chains, then a tree over the
+/// lanes.
 template <class From, class Term>
 HWY_INLINE float row_sum(const From* in, std::int64_t width, const Term& term) {
   Vector a = hn::Zero(kFloats), b = a, c = a, d = a;

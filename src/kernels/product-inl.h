@@ -7,7 +7,7 @@
 
 LAYERSCOPE_BEGIN_KERNELS
 
-inline constexpr std::int64_t kProductRows = 96;    // a block of the inputs stays in the second-level cache
+inline constexpr std::int64_t kProductRows = 96;  // a block of the inputs stays in the second-level cache
 inline constexpr std::int64_t kProductDepth = 256;
 
 inline ProductWeights pack(std::span<const MatrixView> parts, DType dtype) {
@@ -61,7 +61,8 @@ inline void multiply(const ProductWeights& weights, const float* bias, Activatio
   auto* widened = reinterpret_cast<float*>(
       scratch.reserve(static_cast<std::size_t>(kProductRows * (kProductDepth + stride)) * sizeof(float)));
   float* sums = widened + kProductRows * kProductDepth;
-  const auto in_size = static_cast<std::int64_t>(dtype_size(in.dtype)), out_size = static_cast<std::int64_t>(dtype_size(out.dtype));
+  const auto in_size = static_cast<std::int64_t>(dtype_size(in.dtype)),
+             out_size = static_cast<std::int64_t>(dtype_size(out.dtype));
   for (std::int64_t row = 0; row < in.rows; row += kProductRows) {
     const std::int64_t rows = std::min(kProductRows, in.rows - row);
     const RowsView block{in.dtype, in.data + row * in.stride * in_size, rows, in.width, in.stride};

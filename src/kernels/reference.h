@@ -167,7 +167,8 @@ void probabilities(const AttentionArguments& a, std::int64_t head, std::int64_t 
       score += load<T>(a.q, query, head * a.d_qk + i) * load<T>(a.k, j, kv_head * a.d_qk + i);
     }
     score *= static_cast<T>(a.scale);
-    if (a.bias != nullptr) score += static_cast<T>(a.bias->table[head * a.bias->stride + a.bias->zero + (j - position)]);
+    if (a.bias != nullptr)
+      score += static_cast<T>(a.bias->table[head * a.bias->stride + a.bias->zero + (j - position)]);
     p[static_cast<std::size_t>(j)] = score;
     highest = std::max(highest, score);
   }

@@ -47,7 +47,8 @@ inline void convert_rows(const RowsView& in, const MutableRows& out) {
     for (std::int64_t row = 0; row < out.rows; ++row) {
       const auto* from = in.row<From>(row);
       auto* to = out.row<decltype(to_type)>(row);
-      for_each_vector(out.width, [&](std::int64_t j, auto count) LAYERSCOPE_ATTR { store(to + j, load(from + j, count), count); });
+      for_each_vector(out.width,
+                      [&](std::int64_t j, auto count) LAYERSCOPE_ATTR { store(to + j, load(from + j, count), count); });
     }
   });
 }
@@ -103,8 +104,8 @@ inline void gather(const MatrixView& table, std::span<const std::int32_t> ids, f
   }
 }
 
-inline void rotate(const MutableRows& rows, std::int64_t heads, std::int64_t pairs, bool interleaved, const float* cosine,
-                   const float* sine, std::span<const std::int32_t> positions) {
+inline void rotate(const MutableRows& rows, std::int64_t heads, std::int64_t pairs, bool interleaved,
+                   const float* cosine, const float* sine, std::span<const std::int32_t> positions) {
   if (interleaved) return reference::rotate<float>(rows, heads, pairs, interleaved, cosine, sine, positions);
   const std::int64_t width = rows.width / heads;
   with_type(rows.dtype, [&](auto type) LAYERSCOPE_ATTR {

@@ -24,7 +24,9 @@
 #endif
 #if defined(HWY_TARGET_STR)
 #define LAYERSCOPE_BEGIN_KERNELS HWY_PUSH_ATTRIBUTES(LAYERSCOPE_TARGET) namespace layerscope::LAYERSCOPE_ISA {
-#define LAYERSCOPE_END_KERNELS } HWY_POP_ATTRIBUTES
+#define LAYERSCOPE_END_KERNELS \
+  }                            \
+  HWY_POP_ATTRIBUTES
 #define LAYERSCOPE_ATTR __attribute__((target(LAYERSCOPE_TARGET)))  // lambdas do not inherit the pragma under clang
 #else
 #define LAYERSCOPE_BEGIN_KERNELS namespace layerscope::LAYERSCOPE_ISA {
@@ -53,7 +55,8 @@ HWY_INLINE Vector load(const Bf16* from, Full) {
   return hn::BitCast(kFloats, hn::ShiftLeft<16>(hn::PromoteTo(kWords, hn::LoadU(narrow, from))));
 }
 HWY_INLINE Vector load(const Half* from, Full) {
-  if constexpr (HWY_ARCH_X86 && HWY_MAX_BYTES == 16) {  // no instruction for it, and the library's stand-in loses infinity
+  if constexpr (HWY_ARCH_X86 &&
+                HWY_MAX_BYTES == 16) {  // no instruction for it, and the library's stand-in loses infinity
     alignas(64) float lanes[kLanes];
     for (std::int64_t i = 0; i < kLanes; ++i) lanes[i] = half_to_float(from[i].bits);
     return hn::Load(kFloats, lanes);
@@ -130,7 +133,8 @@ HWY_INLINE Vector scale_by_power(Vector value, hn::Vec<hn::RebindToSigned<Words>
 
 /// 2^x, 0 below 2^-126.5, infinity from 2^127.5 on. NaN stays NaN: Max and Min give their second argument then.
 HWY_INLINE Vector exp2(Vector x) {
-  static constexpr float kCoefficients[] = {1.0F, 0.693147207F, 0.240226509F, 0.0555032723F, 0.00961805668F, 0.00134004282F, 0.000154614447F};
+  static constexpr float kCoefficients[] = {1.0F,           0.693147207F,   0.240226509F,   0.0555032723F,
+                                            0.00961805668F, 0.00134004282F, 0.000154614447F};
   const Vector bounded = hn::Min(set(128.0F), hn::Max(set(-127.0F), x));
   const auto n = hn::NearestInt(bounded);
   return scale_by_power(polynomial(kCoefficients, hn::Sub(bounded, hn::ConvertTo(kFloats, n))), n);
@@ -138,7 +142,8 @@ HWY_INLINE Vector exp2(Vector x) {
 
 /// e^x over exp2's range, with x reduced in two steps (Cody and Waite) so that large arguments keep their precision.
 HWY_INLINE Vector exp(Vector x) {
-  static constexpr float kCoefficients[] = {1.0F, 1.00000004F, 0.500000005F, 0.166664155F, 0.0416663529F, 0.0083751264F, 0.00139411084F};
+  static constexpr float kCoefficients[] = {1.0F,          1.00000004F,   0.500000005F,  0.166664155F,
+                                            0.0416663529F, 0.0083751264F, 0.00139411084F};
   const Vector bounded = hn::Min(set(88.73F), hn::Max(set(-88.0F), x));
   const auto n = hn::NearestInt(hn::Mul(bounded, set(1.44269504F)));
   const Vector turns = hn::ConvertTo(kFloats, n);
@@ -151,7 +156,9 @@ HWY_INLINE Vector sigmoid(Vector x) { return hn::Div(set(1.0F), hn::Add(set(1.0F
 /// x Phi(x) = x - x Phi(-x); 2 Phi(-a) = exp(-a^2 / 2) t P(t) with t = 1 / (1 + p a), P fitted at Chebyshev points for
 /// 0 <= a <= 14, beyond which the product is below the smallest float. Relative precision holds for negative x too.
 HWY_INLINE Vector gelu_erf(Vector x) {
-  static constexpr float kCoefficients[] = {0.514041137F, 0.803928184F, 0.822286736F, 0.451111242F, -0.0241386847F, -0.181741401F, -0.0175148289F, 0.088519306F, 0.00365337632F, -0.0418287195F};
+  static constexpr float kCoefficients[] = {0.514041137F,   0.803928184F,  0.822286736F,   0.451111242F,
+                                            -0.0241386847F, -0.181741401F, -0.0175148289F, 0.088519306F,
+                                            0.00365337632F, -0.0418287195F};
   const Vector a = hn::Min(set(14.5F), hn::Abs(x));
   const Vector t = hn::Div(set(1.0F), hn::MulAdd(a, set(0.3F), set(1.0F)));
   const Vector tail = hn::Mul(polynomial(kCoefficients, hn::Sub(t, set(0.596153846F))), t);

@@ -11,12 +11,19 @@
 namespace layerscope {
 
 const Kernels& LAYERSCOPE_JOIN(LAYERSCOPE_ISA, _kernels)() {
-  static constexpr Kernels kTable = {
-      LAYERSCOPE_ISA::norm,      LAYERSCOPE_ISA::norm_heads, LAYERSCOPE_ISA::add,
-      LAYERSCOPE_ISA::gather,    LAYERSCOPE_ISA::rotate,     LAYERSCOPE_ISA::activate,
-      LAYERSCOPE_ISA::gate,      LAYERSCOPE_ISA::convert,    LAYERSCOPE_ISA::all_finite,
-      LAYERSCOPE_ISA::attention, LAYERSCOPE_ISA::attention_probabilities,
-      LAYERSCOPE_ISA::pack,      LAYERSCOPE_ISA::multiply};
+  static constexpr Kernels kTable = {LAYERSCOPE_ISA::norm,
+                                     LAYERSCOPE_ISA::norm_heads,
+                                     LAYERSCOPE_ISA::add,
+                                     LAYERSCOPE_ISA::gather,
+                                     LAYERSCOPE_ISA::rotate,
+                                     LAYERSCOPE_ISA::activate,
+                                     LAYERSCOPE_ISA::gate,
+                                     LAYERSCOPE_ISA::convert,
+                                     LAYERSCOPE_ISA::all_finite,
+                                     LAYERSCOPE_ISA::attention,
+                                     LAYERSCOPE_ISA::attention_probabilities,
+                                     LAYERSCOPE_ISA::pack,
+                                     LAYERSCOPE_ISA::multiply};
   return kTable;
 }
 

@@ -26,9 +26,11 @@ std::string supported_types() {
 std::set<std::int32_t> named_ids(const Json& config) {
   std::set<std::int32_t> ids;
   const auto add = [&](const Json& value) {
-    if (value.integer() != nullptr && *value.integer() >= 0 && *value.integer() <= kMaxConfigSize) ids.insert(static_cast<std::int32_t>(*value.integer()));
+    if (value.integer() != nullptr && *value.integer() >= 0 && *value.integer() <= kMaxConfigSize)
+      ids.insert(static_cast<std::int32_t>(*value.integer()));
   };
-  for (const char* key : {"bos_token_id", "eos_token_id", "pad_token_id", "cls_token_id", "sep_token_id", "mask_token_id", "unk_token_id", "decoder_start_token_id"}) {
+  for (const char* key : {"bos_token_id", "eos_token_id", "pad_token_id", "cls_token_id", "sep_token_id",
+                          "mask_token_id", "unk_token_id", "decoder_start_token_id"}) {
     const Json* value = config.find(key);
     if (value == nullptr) continue;
     add(*value);
@@ -48,7 +50,8 @@ Status read_config(const std::string& path, ModelState& state, const Family*& fa
   state.info.model_type = config.model_type();
   family = family_of(state.info.model_type);
   if (family == nullptr && !state.info.model_type.empty()) {
-    return Error{ErrorCode::kModel, path + ": \"model_type\" is \"" + state.info.model_type + "\", supported are: " + supported_types()};
+    return Error{ErrorCode::kModel,
+                 path + ": \"model_type\" is \"" + state.info.model_type + "\", supported are: " + supported_types()};
   }
   if (family != nullptr) state.spec = family->describe(config);
   LAYERSCOPE_TRY(config.finish());
@@ -57,7 +60,8 @@ Status read_config(const std::string& path, ModelState& state, const Family*& fa
 }
 
 Status load_engine(const OpenOptions& options, ModelState& state) {
-  if (options.device != "cpu") return Error{ErrorCode::kUsage, "device \"" + options.device + "\" is not built in, expected cpu"};
+  if (options.device != "cpu")
+    return Error{ErrorCode::kUsage, "device \"" + options.device + "\" is not built in, expected cpu"};
   LAYERSCOPE_ASSIGN(const Precision precision, precision_of(options.dtype));
   LAYERSCOPE_ASSIGN(std::unique_ptr<Backend> backend, make_cpu_backend({.precision = precision, .isa = options.isa}));
   const BackendInfo& info = backend->info();
@@ -119,7 +123,9 @@ Result<std::unique_ptr<Model>> Model::open(const std::string& folder, const Open
 const ModelInfo& Model::info() const noexcept { return state_->info; }
 const SiteTable& Model::sites() const noexcept { return state_->sites; }
 
-Result<ModelRow> Model::tokenize(const TextRow& row, const TokenizeOptions& options) const { return make_row(*state_, row, options); }
+Result<ModelRow> Model::tokenize(const TextRow& row, const TokenizeOptions& options) const {
+  return make_row(*state_, row, options);
+}
 
 void Model::append(Batch& batch, const ModelRow& row, std::int64_t row_number, std::uint64_t tag) const {
   const auto add = [](Batch::Input& input, const Tokens& tokens) {
@@ -144,7 +150,8 @@ Status Model::run(const Batch& batch, const TapPlan& plan, Sink& sink) const {
     Reducer reducer(batch, plan, sink);
     return state_->engine->run(batch, plan, reducer);
   } catch (const std::bad_alloc&) {
-    return Error{ErrorCode::kResource, "out of memory while running a batch of " + std::to_string(batch.sequences()) + " rows"};
+    return Error{ErrorCode::kResource,
+                 "out of memory while running a batch of " + std::to_string(batch.sequences()) + " rows"};
   }
 }
 

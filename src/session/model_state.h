@@ -17,9 +17,9 @@ struct ModelState {
   SiteTable sites;
   std::unique_ptr<Checkpoint> checkpoint;
   Bindings bindings;
-  std::unique_ptr<Tokenizer> tokenizer;   ///< null for a folder without tokenizer.json
-  std::set<std::int32_t> special_ids;     ///< that config.json names; used where there is no tokenizer
-  std::unique_ptr<Engine> engine;         ///< null when opened without weights
+  std::unique_ptr<Tokenizer> tokenizer;  ///< null for a folder without tokenizer.json
+  std::set<std::int32_t> special_ids;    ///< that config.json names; used where there is no tokenizer
+  std::unique_ptr<Engine> engine;        ///< null when opened without weights
 
   /// The stack that reads a row's main tokens.
   [[nodiscard]] const Stack& main_stack() const noexcept { return spec.encoder ? *spec.encoder : *spec.decoder; }

@@ -14,22 +14,25 @@ Result<Tokens> given(const ModelState& state, const std::vector<std::int32_t>& i
   Tokens tokens{.ids = ids};
   for (const std::int32_t id : ids) {
     if (id < 0 || id >= state.info.vocabulary_size) {
-      return bad(std::string(what) + " holds " + std::to_string(id) + ", the vocabulary has ids 0 to " + std::to_string(state.info.vocabulary_size - 1));
+      return bad(std::string(what) + " holds " + std::to_string(id) + ", the vocabulary has ids 0 to " +
+                 std::to_string(state.info.vocabulary_size - 1));
     }
     tokens.special.push_back(state.tokenizer ? state.tokenizer->is_special(id) : state.special_ids.contains(id));
   }
   return tokens;
 }
 
-Result<Tokens> tokenized(const ModelState& state, std::string_view text, const std::optional<std::string>& pair, const TokenizeOptions& options,
-                         std::optional<std::int64_t> limit) {
+Result<Tokens> tokenized(const ModelState& state, std::string_view text, const std::optional<std::string>& pair,
+                         const TokenizeOptions& options, std::optional<std::int64_t> limit) {
   if (!state.tokenizer) return bad("the folder has no tokenizer.json, give the row as {\"ids\": [...]}");
   EncodeOptions encode{.add_special_tokens = options.add_special_tokens};
   if (options.truncate) encode.max_length = limit;
-  LAYERSCOPE_ASSIGN(Encoding encoding, state.tokenizer->encode(text, pair ? std::optional<std::string_view>(*pair) : std::nullopt, encode));
+  LAYERSCOPE_ASSIGN(Encoding encoding, state.tokenizer->encode(
+                                           text, pair ? std::optional<std::string_view>(*pair) : std::nullopt, encode));
   LAYERSCOPE_ASSIGN(Tokens tokens, given(state, encoding.ids, "the tokenised text"));
   tokens.special = std::move(encoding.special);
-  const bool typed = std::any_of(encoding.type_ids.begin(), encoding.type_ids.end(), [](std::uint8_t type) { return type != 0; });
+  const bool typed =
+      std::any_of(encoding.type_ids.begin(), encoding.type_ids.end(), [](std::uint8_t type) { return type != 0; });
   if (typed && state.info.has_type_ids) tokens.type_ids = std::move(encoding.type_ids);
   return tokens;
 }
@@ -50,7 +53,8 @@ Result<Tokens> decoder_tokens(const ModelState& state, const TextRow& row, const
 Status check_types(const ModelState& state, const std::vector<std::uint8_t>& types) {
   const std::int64_t count = state.main_stack().embedding.types;
   for (const std::uint8_t type : types) {
-    if (type >= count) return bad("type id " + std::to_string(type) + " in a model with type ids 0 to " + std::to_string(count - 1));
+    if (type >= count)
+      return bad("type id " + std::to_string(type) + " in a model with type ids 0 to " + std::to_string(count - 1));
   }
   return {};
 }
@@ -60,7 +64,8 @@ Status check_types(const ModelState& state, const std::vector<std::uint8_t>& typ
 Result<ModelRow> make_row(const ModelState& state, const TextRow& row, const TokenizeOptions& options) {
   std::optional<std::int64_t> limit = state.info.max_tokens;
   if (options.max_length) limit = std::min(limit.value_or(*options.max_length), *options.max_length);
-  if (!state.spec.two_stacks() && (row.decoder_ids || row.target)) return bad("\"decoder_ids\" and \"target\" are for models with an encoder and a decoder");
+  if (!state.spec.two_stacks() && (row.decoder_ids || row.target))
+    return bad("\"decoder_ids\" and \"target\" are for models with an encoder and a decoder");
   ModelRow ready;
   if (row.ids) {
     LAYERSCOPE_ASSIGN(ready.main, given(state, *row.ids, "\"ids\""));
@@ -77,14 +82,15 @@ Result<ModelRow> make_row(const ModelState& state, const TextRow& row, const Tok
   LAYERSCOPE_TRY(check_types(state, ready.main.type_ids));
   if (ready.main.ids.empty()) return bad("the row has no tokens");
   if (limit && static_cast<std::int64_t>(ready.main.ids.size()) > *limit) {
-    return bad("the row is too long: " + std::to_string(ready.main.ids.size()) + " tokens, at most " + std::to_string(*limit) +
-               (row.ids ? " (ids are never cut)" : "; --on-long truncate cuts it"));
+    return bad("the row is too long: " + std::to_string(ready.main.ids.size()) + " tokens, at most " +
+               std::to_string(*limit) + (row.ids ? " (ids are never cut)" : "; --on-long truncate cuts it"));
   }
   if (!state.spec.two_stacks()) return ready;
   LAYERSCOPE_ASSIGN(ready.decoder, decoder_tokens(state, row, options));
   if (ready.decoder->ids.empty()) return bad("the row has no decoder tokens");
   if (options.max_length && static_cast<std::int64_t>(ready.decoder->ids.size()) > *options.max_length) {
-    return bad("the decoder's input is too long: " + std::to_string(ready.decoder->ids.size()) + " tokens, at most " + std::to_string(*options.max_length));
+    return bad("the decoder's input is too long: " + std::to_string(ready.decoder->ids.size()) + " tokens, at most " +
+               std::to_string(*options.max_length));
   }
   return ready;
 }
@@ -92,19 +98,25 @@ Result<ModelRow> make_row(const ModelState& state, const TextRow& row, const Tok
 Status check_batch(const ModelState& state, const Batch& batch) {
   const std::size_t sequences = batch.sequences();
   if (batch.tags.size() != sequences) return bad("a batch needs a row number and a tag for every sequence");
-  for (const auto& [stack, present] : {std::pair{0, state.spec.encoder.has_value()}, std::pair{1, state.spec.decoder.has_value()}}) {
+  for (const auto& [stack, present] :
+       {std::pair{0, state.spec.encoder.has_value()}, std::pair{1, state.spec.decoder.has_value()}}) {
     const Batch::Input& input = batch.inputs[static_cast<std::size_t>(stack)];
     if (!present || (input.ids.empty() && input.offsets.size() == 1)) continue;
     const auto tokens = static_cast<std::int64_t>(input.ids.size());
     const bool ordered = std::is_sorted(input.offsets.begin(), input.offsets.end());
-    if (input.offsets.size() != sequences + 1 || input.offsets.front() != 0 || input.offsets.back() != tokens || !ordered) return bad("the offsets of a batch do not describe its tokens");
-    if (!input.type_ids.empty() && input.type_ids.size() != input.ids.size()) return bad("a batch has as many type ids as ids, or none");
+    if (input.offsets.size() != sequences + 1 || input.offsets.front() != 0 || input.offsets.back() != tokens ||
+        !ordered)
+      return bad("the offsets of a batch do not describe its tokens");
+    if (!input.type_ids.empty() && input.type_ids.size() != input.ids.size())
+      return bad("a batch has as many type ids as ids, or none");
     for (const std::int32_t id : input.ids) {
-      if (id < 0 || id >= state.info.vocabulary_size) return bad("a batch holds id " + std::to_string(id) + " beyond the vocabulary");
+      if (id < 0 || id >= state.info.vocabulary_size)
+        return bad("a batch holds id " + std::to_string(id) + " beyond the vocabulary");
     }
     LAYERSCOPE_TRY(check_types(state, input.type_ids));
     for (std::size_t s = 0; state.info.max_tokens && s < sequences; ++s) {
-      if (input.offsets[s + 1] - input.offsets[s] > *state.info.max_tokens) return bad("a sequence is longer than the table of positions");
+      if (input.offsets[s + 1] - input.offsets[s] > *state.info.max_tokens)
+        return bad("a sequence is longer than the table of positions");
     }
   }
   return {};

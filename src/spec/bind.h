@@ -22,7 +22,7 @@ enum class SlotKind : std::uint8_t {
 struct Slot {
   std::string name;  ///< "block.3.attn.q.weight", with "enc." or "dec." where the model has both stacks
   SlotKind kind = SlotKind::kMatrix;
-  Shape shape;       ///< as the mathematics sees it
+  Shape shape;  ///< as the mathematics sees it
 };
 
 /// Every slot of a model, in the order of computation. Which slots there are follows from the spec alone.
@@ -30,14 +30,14 @@ struct Slot {
 
 /// The part of a stored tensor that a slot takes.
 struct Cut {
-  int part = 0, parts = 1;   ///< the part-th of `parts` equal pieces along the outputs
-  bool transposed = false;   ///< matrices are stored [inputs, outputs]
+  int part = 0, parts = 1;  ///< the part-th of `parts` equal pieces along the outputs
+  bool transposed = false;  ///< matrices are stored [inputs, outputs]
   [[nodiscard]] std::string text() const;
 };
 
-/// One row of a family's name table. `slot` and `source` name modules: ".weight" and ".bias" follow as the spec demands, and
-/// old spellings of norms (".gamma", ".beta") are taken too. "{i}" stands for the block's number in both. Several rows of
-/// one slot are alternatives, the first that the checkpoint has wins.
+/// One row of a family's name table. `slot` and `source` name modules: ".weight" and ".bias" follow as the spec
+/// demands, and old spellings of norms (".gamma", ".beta") are taken too. "{i}" stands for the block's number in both.
+/// Several rows of one slot are alternatives, the first that the checkpoint has wins.
 struct Bind {
   std::string_view slot;
   std::string_view source;
@@ -50,7 +50,7 @@ struct Family {
   std::span<const std::string_view> model_types;
   ModelSpec (*describe)(Config& config) = nullptr;
   std::span<const Bind> binds;
-  std::span<const std::string_view> prefixes;  ///< of all sources, one of them in use: "", "bert."
+  std::span<const std::string_view> prefixes;  ///< of all sources, one of them in use: "", "model."
   std::span<const std::string_view> ignored;   ///< globs of tensors that hidden states do not need: heads, buffers
   std::span<const std::string_view> copies;    ///< "A=B": tensor A, where stored, must repeat tensor B byte for byte
 };

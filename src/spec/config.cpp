@@ -33,13 +33,44 @@ constexpr std::array kActivations = {
 // Keys by which some model of the field changes its forward pass. A family that handles one asks for it; for the others
 // only "off" is acceptable: absent, null, false, 0, "", [] or {}.
 constexpr std::string_view kChangesMathematics[] = {
-    "adapters", "add_cross_attention", "alibi", "apply_residual_connection_post_layernorm", "attention_chunk_size",
-    "attention_multiplier", "attn_config", "attn_logit_softcapping", "auto_map", "clip_qkv", "compression_config",
-    "conv_kernel_size", "embedding_multiplier", "embedding_size", "final_logit_softcapping", "is_causal", "is_decoder",
-    "is_encoder_decoder", "layer_types", "logit_scale", "no_rope_layers", "num_experts", "num_local_experts",
-    "parallel_attn", "partial_rotary_factor", "position_embedding_type", "pruned_heads", "qk_layernorm",
-    "quantization_config", "query_pre_attn_scalar", "residual_multiplier", "rope_parameters", "rope_scaling",
-    "sliding_window", "use_bidirectional_attention", "use_parallel_residual", "use_qk_norm", "use_sliding_window",
+    "adapters",
+    "add_cross_attention",
+    "alibi",
+    "apply_residual_connection_post_layernorm",
+    "attention_chunk_size",
+    "attention_multiplier",
+    "attn_config",
+    "attn_logit_softcapping",
+    "auto_map",
+    "clip_qkv",
+    "compression_config",
+    "conv_kernel_size",
+    "embedding_multiplier",
+    "embedding_size",
+    "final_logit_softcapping",
+    "is_causal",
+    "is_decoder",
+    "is_encoder_decoder",
+    "layer_types",
+    "logit_scale",
+    "no_rope_layers",
+    "num_experts",
+    "num_local_experts",
+    "parallel_attn",
+    "partial_rotary_factor",
+    "position_embedding_type",
+    "pruned_heads",
+    "qk_layernorm",
+    "quantization_config",
+    "query_pre_attn_scalar",
+    "residual_multiplier",
+    "rope_parameters",
+    "rope_scaling",
+    "sliding_window",
+    "use_bidirectional_attention",
+    "use_parallel_residual",
+    "use_qk_norm",
+    "use_sliding_window",
 };
 
 bool is_off(const Json& value) {
@@ -92,7 +123,8 @@ void Config::refuse_value(std::string_view key, const Json* value, std::string_v
 
 std::string Config::model_type() {
   const Json* value = look("model_type");
-  if (value == nullptr || value->string() == nullptr) return wrong(std::string_view("model_type"), value, "the name of a model type", std::string());
+  if (value == nullptr || value->string() == nullptr)
+    return wrong(std::string_view("model_type"), value, "the name of a model type", std::string());
   return *value->string();
 }
 
@@ -105,7 +137,8 @@ std::int64_t Config::size(std::string_view key, std::optional<std::int64_t> fall
   const Json* value = look(key);
   if (value == nullptr && fallback) return *fallback;
   const std::int64_t* number = value == nullptr ? nullptr : value->integer();
-  if (number == nullptr || *number < 1 || *number > kMaxConfigSize) return wrong(key, value, "an integer from 1 to 2^28", std::int64_t{1});
+  if (number == nullptr || *number < 1 || *number > kMaxConfigSize)
+    return wrong(key, value, "an integer from 1 to 2^28", std::int64_t{1});
   return *number;
 }
 
@@ -127,7 +160,8 @@ std::int64_t Config::index(std::string_view key, std::optional<std::int64_t> fal
   const Json* value = look(key);
   if (value == nullptr && fallback) return *fallback;
   const std::int64_t* number = value == nullptr ? nullptr : value->integer();
-  if (number == nullptr || *number < 0 || *number > kMaxConfigSize) return wrong(key, value, "an integer from 0 to 2^28", std::int64_t{0});
+  if (number == nullptr || *number < 0 || *number > kMaxConfigSize)
+    return wrong(key, value, "an integer from 0 to 2^28", std::int64_t{0});
   return *number;
 }
 
@@ -135,7 +169,8 @@ double Config::real(std::string_view key, std::optional<double> fallback) {
   const Json* value = look(key);
   if (value == nullptr && fallback) return *fallback;
   if (value != nullptr && value->integer() != nullptr) return static_cast<double>(*value->integer());
-  if (value == nullptr || value->real() == nullptr || !std::isfinite(*value->real())) return wrong(key, value, "a finite number", 1.0);
+  if (value == nullptr || value->real() == nullptr || !std::isfinite(*value->real()))
+    return wrong(key, value, "a finite number", 1.0);
   return *value->real();
 }
 
@@ -171,10 +206,13 @@ std::optional<std::vector<std::string>> Config::texts(std::string_view key) {
   return result;
 }
 
-Activation Config::activation(std::string_view key, std::string_view fallback) { return activation_named(key, text(key, fallback)); }
+Activation Config::activation(std::string_view key, std::string_view fallback) {
+  return activation_named(key, text(key, fallback));
+}
 
 Activation Config::activation_named(std::string_view key, std::string_view name) {
-  const auto* found = std::find_if(kActivations.begin(), kActivations.end(), [&](const auto& entry) { return entry.name == name; });
+  const auto* found =
+      std::find_if(kActivations.begin(), kActivations.end(), [&](const auto& entry) { return entry.name == name; });
   if (found != kActivations.end()) return found->activation;
   std::string known;
   for (const auto& entry : kActivations) known += (known.empty() ? "" : ", ") + std::string(entry.name);
@@ -197,12 +235,14 @@ void Config::only(std::string_view key, std::int64_t value) {
 void Config::only(std::string_view key, std::string_view value) {
   const Json* found = look(key);
   if (found == nullptr) return;
-  if (found->string() == nullptr || *found->string() != value) refuse_value(key, found, "\"" + std::string(value) + "\"");
+  if (found->string() == nullptr || *found->string() != value)
+    refuse_value(key, found, "\"" + std::string(value) + "\"");
 }
 
 void Config::absent(std::string_view key) {
   const Json* found = look(key);
-  if (found != nullptr && !is_off(*found)) refuse_value(key, found, "no such setting (it is not supported for this model type)");
+  if (found != nullptr && !is_off(*found))
+    refuse_value(key, found, "no such setting (it is not supported for this model type)");
 }
 
 void Config::ignore(std::string_view key) { read_.emplace(key); }
@@ -213,14 +253,17 @@ Status Config::finish() {
     const Json* value = json_.find(key);
     if (value == nullptr || read_.contains(key) || is_off(*value)) continue;
     if (key == "auto_map") {
-      return Error{ErrorCode::kModel, file_ + ": \"auto_map\" is " + shown(*value) + ": the model brings its own code, which is never run"};
+      return Error{ErrorCode::kModel, file_ + ": \"auto_map\" is " + shown(*value) +
+                                          ": the model brings its own code, which is never run"};
     }
     if (key == "quantization_config") {
       const Json* method = value->find("quant_method");
-      return Error{ErrorCode::kModel, file_ + ": \"quantization_config\" names the method " + (method == nullptr ? "(none)" : shown(*method)) +
+      return Error{ErrorCode::kModel, file_ + ": \"quantization_config\" names the method " +
+                                          (method == nullptr ? "(none)" : shown(*method)) +
                                           ": quantised checkpoints are not supported, use the F32, F16 or BF16 one"};
     }
-    return Error{ErrorCode::kModel, file_ + ": \"" + std::string(key) + "\" is " + shown(*value) + ", which this model type does not support here"};
+    return Error{ErrorCode::kModel, file_ + ": \"" + std::string(key) + "\" is " + shown(*value) +
+                                        ", which this model type does not support here"};
   }
   return {};
 }

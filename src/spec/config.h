@@ -71,8 +71,8 @@ class Config {
   /// `condition` must hold; otherwise refuse(message).
   void require(bool condition, const std::string& message);
 
-  /// After a family has described itself: the first error; or a key that is known to change the mathematics of some model,
-  /// is set to something else than "off", and that this family did not ask for.
+  /// After a family has described itself: the first error; or a key that is known to change the mathematics of some
+  /// model, is set to something else than "off", and that this family did not ask for.
   [[nodiscard]] Status finish();
   [[nodiscard]] const Json& json() const noexcept { return json_; }
 

@@ -44,7 +44,8 @@ std::string mixer_text(const Attention& attention) {
 }
 
 std::string mixer_text(const Mlp& mlp) {
-  return "down(" + activation_text(mlp.activation) + (mlp.gated ? "(gate(x)) * up(x))" : "(up(x)))") + ", " + std::to_string(mlp.hidden) + " wide";
+  return "down(" + activation_text(mlp.activation) + (mlp.gated ? "(gate(x)) * up(x))" : "(up(x)))") + ", " +
+         std::to_string(mlp.hidden) + " wide";
 }
 
 std::string program(const Step& step) {
@@ -80,7 +81,8 @@ std::vector<std::string> block_program(const Stack& stack) {
     const std::string text = program(stack.blocks[first]);
     std::size_t end = first + 1;
     while (end < stack.blocks.size() && program(stack.blocks[end]) == text) ++end;
-    const std::string range = end - first == 1 ? std::to_string(first) : std::to_string(first) + ".." + std::to_string(end - 1);
+    const std::string range =
+        end - first == 1 ? std::to_string(first) : std::to_string(first) + ".." + std::to_string(end - 1);
     std::string line = "block " + range + ": " + text;
     for (std::size_t cut = line.find('\n'); cut != std::string::npos; cut = line.find('\n')) {
       lines.push_back(line.substr(0, cut));

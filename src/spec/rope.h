@@ -8,12 +8,12 @@
 
 namespace layerscope {
 
-/// Angles that do not depend on the sequence: default, linear, llama3 and yarn end here. Everything is float32 arithmetic in
-/// the order of transformers (src/transformers/modeling_rope_utils.py): a last bit of a frequency is a visible angle after
-/// some thousand positions.
+/// Angles that do not depend on the sequence: default, linear, yarn and the like end here. Everything is float32
+/// arithmetic in the order of transformers (src/transformers/modeling_rope_utils.py): a last bit of a frequency is a
+/// visible angle after some thousand positions.
 struct FixedFrequencies {
-  std::vector<float> inverse;   ///< [pairs] radians a position
-  float magnitude = 1;          ///< cosines and sines are multiplied by it (yarn)
+  std::vector<float> inverse;  ///< [pairs] radians a position
+  float magnitude = 1;         ///< cosines and sines are multiplied by it (yarn)
 };
 
 /// Beyond `trained` positions the base grows with the sequence's own length ("dynamic", NTK-aware).

@@ -16,7 +16,9 @@ class Collector {
     add(name + ".weight", SlotKind::kVector, {width});
     if (norm->bias) add(name + ".bias", SlotKind::kVector, {width});
   }
-  void table(const std::string& name, std::int64_t rows, std::int64_t width) { add(name + ".weight", SlotKind::kTable, {rows, width}); }
+  void table(const std::string& name, std::int64_t rows, std::int64_t width) {
+    add(name + ".weight", SlotKind::kTable, {rows, width});
+  }
 
   std::vector<Slot> slots;
 
@@ -68,7 +70,8 @@ void collect(Collector& out, const Stack& stack, std::int64_t width) {
 
 std::string Cut::text() const {
   std::string text = transposed ? "transposed" : "whole";
-  if (parts > 1) text = "part " + std::to_string(part + 1) + " of " + std::to_string(parts) + (transposed ? ", transposed" : "");
+  if (parts > 1)
+    text = "part " + std::to_string(part + 1) + " of " + std::to_string(parts) + (transposed ? ", transposed" : "");
   return text;
 }
 
@@ -78,7 +81,8 @@ std::vector<Slot> slots_of(const ModelSpec& spec) {
     if (!*stack) continue;
     Collector collector(spec.two_stacks() ? prefix : "");
     collect(collector, **stack, spec.width);
-    all.insert(all.end(), std::make_move_iterator(collector.slots.begin()), std::make_move_iterator(collector.slots.end()));
+    all.insert(all.end(), std::make_move_iterator(collector.slots.begin()),
+               std::make_move_iterator(collector.slots.end()));
   }
   return all;
 }

@@ -30,12 +30,12 @@ struct LearnedPositions {
 struct Embedding {
   std::int64_t vocabulary_size = 0;
   std::optional<LearnedPositions> positions;
-  std::int64_t types = 0;                   ///< rows of the type table, 0 = no such table
+  std::int64_t types = 0;  ///< rows of the type table, 0 = no such table
   std::optional<Norm> norm;
 };
 
 /// A learned term of the scores that depends on head and distance only; one table for the stack. (Raffel et al. 2020,
-/// transformers src/transformers/models/t5/modeling_t5.py, _relative_position_bucket)
+/// _relative_position_bucket of transformers)
 struct BucketBias {
   std::int64_t buckets = 0;
   std::int64_t max_distance = 0;
@@ -52,7 +52,7 @@ struct Attention {
   std::int64_t heads = 0, kv_heads = 0;
   std::int64_t d_qk = 0, d_v = 0;  ///< widths of a head
   KeySource keys = KeySource::kSelf;
-  float scale = 1;                  ///< of the scores
+  float scale = 1;                     ///< of the scores
   std::optional<std::int64_t> window;  ///< causal: keys a token sees, itself included
   std::optional<Rope> rope;
   std::optional<BucketBias> score;

@@ -23,7 +23,9 @@ Status take_prefix(std::string_view& item, const std::array<int, 2>& layers, std
   for (const std::size_t stack : {std::size_t{0}, std::size_t{1}}) {
     const std::string_view prefix = stack == 0 ? "enc:" : "dec:";
     if (!item.starts_with(prefix)) continue;
-    if (layers[0] == 0 || layers[1] == 0) return usage("\"" + std::string(item) + "\": this model has one stack, leave out \"" + std::string(prefix) + "\"");
+    if (layers[0] == 0 || layers[1] == 0)
+      return usage("\"" + std::string(item) + "\": this model has one stack, leave out \"" + std::string(prefix) +
+                   "\"");
     item.remove_prefix(prefix.size());
     scope = {stack == 0, stack == 1};
   }
@@ -34,7 +36,8 @@ Result<int> layer_number(std::string_view text, int count, std::string_view item
   LAYERSCOPE_ASSIGN(const std::int64_t value, parse_integer(text, "layer"));
   const std::int64_t layer = value < 0 ? value + count + 1 : value;
   if (layer < 0 || layer > count) {
-    return usage("no layer \"" + std::string(item) + "\": layers are 0 (embed) to " + std::to_string(count) + " (final), or -1 to -" + std::to_string(count + 1));
+    return usage("no layer \"" + std::string(item) + "\": layers are 0 (embed) to " + std::to_string(count) +
+                 " (final), or -1 to -" + std::to_string(count + 1));
   }
   return static_cast<int>(layer);
 }
@@ -49,7 +52,9 @@ Result<std::vector<int>> layers_of_item(std::string_view item, int count) {
     if (dots != std::string_view::npos) {
       LAYERSCOPE_ASSIGN(last, layer_number(trimmed(item.substr(dots + 2)), count, item));
     }
-    if (last < first) return usage("\"" + std::string(item) + "\" runs backwards: layer " + std::to_string(first) + " to " + std::to_string(last));
+    if (last < first)
+      return usage("\"" + std::string(item) + "\" runs backwards: layer " + std::to_string(first) + " to " +
+                   std::to_string(last));
   }
   for (int layer = first; layer <= last; ++layer) result.push_back(layer);
   return result;
@@ -70,7 +75,8 @@ std::vector<std::string_view> split_list(std::string_view text) {
 Result<std::int64_t> parse_integer(std::string_view text, std::string_view what) {
   std::int64_t value = 0;
   const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), value);
-  if (error != std::errc() || end != text.data() + text.size()) return usage("\"" + std::string(text) + "\" is no " + std::string(what) + " number");
+  if (error != std::errc() || end != text.data() + text.size())
+    return usage("\"" + std::string(text) + "\" is no " + std::string(what) + " number");
   return value;
 }
 
@@ -86,7 +92,8 @@ Result<LayerLists> parse_layers(std::string_view text, const std::array<int, 2>&
     }
   }
   LayerLists lists;
-  for (const std::size_t stack : {std::size_t{0}, std::size_t{1}}) lists[stack].assign(chosen[stack].begin(), chosen[stack].end());
+  for (const std::size_t stack : {std::size_t{0}, std::size_t{1}})
+    lists[stack].assign(chosen[stack].begin(), chosen[stack].end());
   return lists;
 }
 
@@ -95,7 +102,8 @@ Result<MixLists> parse_mix(std::string_view text, const std::array<int, 2>& laye
   if (text.find('=') == std::string_view::npos) {
     LAYERSCOPE_ASSIGN(const LayerLists lists, parse_layers(text, layers));
     for (const std::size_t stack : {std::size_t{0}, std::size_t{1}}) {
-      for (const int layer : lists[stack]) mix[stack].emplace_back(layer, 1.0F / static_cast<float>(lists[stack].size()));
+      for (const int layer : lists[stack])
+        mix[stack].emplace_back(layer, 1.0F / static_cast<float>(lists[stack].size()));
     }
     return mix;
   }
@@ -103,7 +111,8 @@ Result<MixLists> parse_mix(std::string_view text, const std::array<int, 2>& laye
   for (std::string_view item : split_list(text)) {
     LAYERSCOPE_TRY(take_prefix(item, layers, scope));
     const std::size_t equals = item.find('=');
-    if (equals == std::string_view::npos) return usage("--mix: \"" + std::string(item) + "\" has no weight, expected LAYER=WEIGHT");
+    if (equals == std::string_view::npos)
+      return usage("--mix: \"" + std::string(item) + "\" has no weight, expected LAYER=WEIGHT");
     const std::string_view number = trimmed(item.substr(equals + 1));
     float weight = 0;
     const auto [end, error] = std::from_chars(number.data(), number.data() + number.size(), weight);
@@ -112,7 +121,8 @@ Result<MixLists> parse_mix(std::string_view text, const std::array<int, 2>& laye
     }
     for (const std::size_t stack : {std::size_t{0}, std::size_t{1}}) {
       if (!scope[stack]) continue;
-      LAYERSCOPE_ASSIGN(const int layer, layer_number(trimmed(item.substr(0, equals)), layers[stack], item.substr(0, equals)));
+      LAYERSCOPE_ASSIGN(const int layer,
+                        layer_number(trimmed(item.substr(0, equals)), layers[stack], item.substr(0, equals)));
       for (const auto& [other, unused] : mix[stack]) {
         if (other == layer) return usage("--mix names layer " + std::to_string(layer) + " twice");
       }

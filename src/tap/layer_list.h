@@ -15,8 +15,8 @@ namespace layerscope {
 /// Layers by stack, in Hugging Face's numbering (0 ... L), each once, ascending.
 using LayerLists = std::array<std::vector<int>, 2>;
 
-/// "all", "0,4,-1", "0..6", "enc:0..2,dec:all" (a prefix holds until the next one). `layers` = blocks by stack, 0 where there
-/// is none; without a prefix every stack is meant. Errors (kUsage) list what is valid.
+/// "all", "0,4,-1", "0..6", "enc:0..2,dec:all" (a prefix holds until the next one). `layers` = blocks by stack, 0 where
+/// there is none; without a prefix every stack is meant. Errors (kUsage) list what is valid.
 [[nodiscard]] Result<LayerLists> parse_layers(std::string_view text, const std::array<int, 2>& layers);
 
 /// "4=0.5,8=0.5", or a list of layers for their plain mean. Layer and weight by stack.

@@ -24,7 +24,6 @@ bool is_layer(const Site& site, StackId stack, int layer, int layers) {
 
 std::string valid_sites(const SiteTable& table) {
   std::string text;
-  std::string_view folded;
   for (const Site& site : table.sites) {
     if (site.block > 0) continue;
     std::string name = site.name;
@@ -63,7 +62,8 @@ Result<Positions> parse_positions(std::string_view text) {
   }
   if (text.starts_with("sample:")) {
     LAYERSCOPE_ASSIGN(positions.sample, parse_integer(text.substr(7), "sample"));
-    if (positions.sample < 1) return usage("--positions \"" + std::string(text) + "\": expected at least 1 position a row");
+    if (positions.sample < 1)
+      return usage("--positions \"" + std::string(text) + "\": expected at least 1 position a row");
     return positions;
   }
   for (const std::string_view item : split_list(text)) {
@@ -110,7 +110,8 @@ Result<TapPlan> TapPlan::compile(const SiteTable& table, const TapRequest& reque
   }
   if (!request.sites.empty()) LAYERSCOPE_TRY(choose_sites(table, request.sites, chosen));
   LAYERSCOPE_ASSIGN(const Positions positions, parse_positions(request.positions));
-  if (positions.picked && request.pool != Pooling::kNone) return usage("--pool and --positions exclude each other: pooling reads every position");
+  if (positions.picked && request.pool != Pooling::kNone)
+    return usage("--pool and --positions exclude each other: pooling reads every position");
 
   TapPlan plan;
   plan.pool_ = request.pool;
@@ -124,7 +125,8 @@ Result<TapPlan> TapPlan::compile(const SiteTable& table, const TapRequest& reque
     steps = std::max(steps, site.step + 1);
   }
   for (const std::size_t stack : {std::size_t{0}, std::size_t{1}}) {
-    plan.map_[stack].assign(static_cast<std::size_t>((table.layers[stack] + 1) * (plan.steps_[stack] + 1) * kKinds), -1);
+    const auto rows = static_cast<std::size_t>(table.layers[stack]) + 1;
+    plan.map_[stack].assign(rows * (static_cast<std::size_t>(plan.steps_[stack]) + 1) * kKinds, -1);
   }
   const auto unit_of = [&](const Site& site) {
     if (site.kind == SiteKind::kProbs) return StoredUnit::kProbs;
@@ -136,8 +138,12 @@ Result<TapPlan> TapPlan::compile(const SiteTable& table, const TapRequest& reque
     const Site& site = table.sites[i];
     const auto stack = static_cast<std::size_t>(site.stack);
     const auto& list = lists[stack];
-    const bool stored = chosen[i] || std::any_of(list.begin(), list.end(), [&](int layer) { return is_layer(site, site.stack, layer, table.layers[stack]); });
-    const auto term = std::find_if(mix[stack].begin(), mix[stack].end(), [&](const auto& pair) { return is_layer(site, site.stack, pair.first, table.layers[stack]); });
+    const bool stored = chosen[i] || std::any_of(list.begin(), list.end(), [&](int layer) {
+                          return is_layer(site, site.stack, layer, table.layers[stack]);
+                        });
+    const auto term = std::find_if(mix[stack].begin(), mix[stack].end(), [&](const auto& pair) {
+      return is_layer(site, site.stack, pair.first, table.layers[stack]);
+    });
     if (!stored && term == mix[stack].end()) continue;
     if (stored && site.kind == SiteKind::kProbs && (plan.has_picks_ || request.pool != Pooling::kNone)) {
       return usage("\"" + site.name + "\" cannot be pooled, nor positions of it picked");
@@ -147,21 +153,36 @@ Result<TapPlan> TapPlan::compile(const SiteTable& table, const TapRequest& reque
     plan.feeds_.emplace_back();
     plan.mix_.emplace_back();
     const auto block = static_cast<std::size_t>(site.block < 0 ? table.layers[stack] : site.block);
-    plan.map_[stack][(block * static_cast<std::size_t>(plan.steps_[stack] + 1) + static_cast<std::size_t>(site.step + 1)) * kKinds + static_cast<std::size_t>(site.kind)] = observed;
+    plan.map_[stack]
+             [(block * static_cast<std::size_t>(plan.steps_[stack] + 1) + static_cast<std::size_t>(site.step + 1)) *
+                  kKinds +
+              static_cast<std::size_t>(site.kind)] = observed;
     plan.wants_stack_[stack] = true;
 
     Depth& depth = plan.depth_[stack];
-    if (site.kind == SiteKind::kFinal) depth = {.blocks = table.layers[stack], .steps = 0, .top = true};
-    else if (!depth.top && site.block + 1 > depth.blocks) depth = {.blocks = site.block + 1, .steps = site.step + 1};
-    else if (!depth.top && site.block + 1 == depth.blocks) depth.steps = site.step < 0 ? 0 : std::max(depth.steps, site.step + 1);
+    if (site.kind == SiteKind::kFinal)
+      depth = {.blocks = table.layers[stack], .steps = 0, .top = true};
+    else if (!depth.top && site.block + 1 > depth.blocks)
+      depth = {.blocks = site.block + 1, .steps = site.step + 1};
+    else if (!depth.top && site.block + 1 == depth.blocks)
+      depth.steps = site.step < 0 ? 0 : std::max(depth.steps, site.step + 1);
 
     if (stored) {
       plan.feeds_.back().push_back(static_cast<int>(plan.stored_.size()));
-      plan.stored_.push_back({.name = site.name, .stack = site.stack, .unit = unit_of(site), .width = site.width, .heads = site.heads,
-                              .cross = site.cross, .dtype = request.save_dtype, .hf_index = site.hf_index});
+      plan.stored_.push_back({.name = site.name,
+                              .stack = site.stack,
+                              .unit = unit_of(site),
+                              .width = site.width,
+                              .heads = site.heads,
+                              .cross = site.cross,
+                              .dtype = request.save_dtype,
+                              .hf_index = site.hf_index});
     }
     if (term != mix[stack].end()) {
-      plan.mix_.back() = {.stored = static_cast<int>(stack), .weight = term->second, .first = term == mix[stack].begin(), .last = term + 1 == mix[stack].end()};
+      plan.mix_.back() = {.stored = static_cast<int>(stack),
+                          .weight = term->second,
+                          .first = term == mix[stack].begin(),
+                          .last = term + 1 == mix[stack].end()};
     }
   }
   for (const std::size_t stack : {std::size_t{0}, std::size_t{1}}) {
@@ -172,10 +193,15 @@ Result<TapPlan> TapPlan::compile(const SiteTable& table, const TapRequest& reque
       if (site.stack == id && site.kind == SiteKind::kEmbed) shape = site;
     }
     for (std::size_t i = 0; i < plan.observed_.size(); ++i) {
-      if (plan.mix_[i].stored >= 0 && plan.observed_[i].stack == id) plan.mix_[i].stored = static_cast<int>(plan.stored_.size());
+      if (plan.mix_[i].stored >= 0 && plan.observed_[i].stack == id)
+        plan.mix_[i].stored = static_cast<int>(plan.stored_.size());
     }
     const std::string prefix = !both ? "" : stack == 0 ? "enc." : "dec.";
-    plan.stored_.push_back({.name = prefix + "mix", .stack = id, .unit = unit_of(shape), .width = shape.width, .dtype = request.save_dtype});
+    plan.stored_.push_back({.name = prefix + "mix",
+                            .stack = id,
+                            .unit = unit_of(shape),
+                            .width = shape.width,
+                            .dtype = request.save_dtype});
   }
   return plan;
 }
@@ -183,7 +209,8 @@ Result<TapPlan> TapPlan::compile(const SiteTable& table, const TapRequest& reque
 int TapPlan::wants(StackId stack, int block, int step, SiteKind kind) const noexcept {
   const auto at = static_cast<std::size_t>(stack);
   const auto row = static_cast<std::size_t>(block < 0 ? layers_[at] : block);
-  return map_[at][(row * static_cast<std::size_t>(steps_[at] + 1) + static_cast<std::size_t>(step + 1)) * kKinds + static_cast<std::size_t>(kind)];
+  return map_[at][(row * static_cast<std::size_t>(steps_[at] + 1) + static_cast<std::size_t>(step + 1)) * kKinds +
+                  static_cast<std::size_t>(kind)];
 }
 
 bool TapPlan::wants_stack(StackId stack) const noexcept { return wants_stack_[static_cast<std::size_t>(stack)]; }
@@ -210,7 +237,8 @@ std::vector<std::int32_t> TapPlan::picks(std::int64_t row, std::int64_t tokens) 
   return result;
 }
 
-std::int64_t TapPlan::stored_rows(std::size_t index, std::int64_t row, const std::array<std::int64_t, 2>& tokens) const {
+std::int64_t TapPlan::stored_rows(std::size_t index, std::int64_t row,
+                                  const std::array<std::int64_t, 2>& tokens) const {
   const StoredSite& site = stored_[index];
   const std::int64_t own = tokens[static_cast<std::size_t>(site.stack)];
   switch (site.unit) {
@@ -222,7 +250,8 @@ std::int64_t TapPlan::stored_rows(std::size_t index, std::int64_t row, const std
   return 0;
 }
 
-std::int64_t TapPlan::stored_elements(std::size_t index, std::int64_t row, const std::array<std::int64_t, 2>& tokens) const {
+std::int64_t TapPlan::stored_elements(std::size_t index, std::int64_t row,
+                                      const std::array<std::int64_t, 2>& tokens) const {
   const StoredSite& site = stored_[index];
   const std::int64_t rows = stored_rows(index, row, tokens);
   if (site.unit != StoredUnit::kProbs) return rows * site.width;

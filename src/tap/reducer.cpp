@@ -29,9 +29,14 @@ Status Reducer::observe(const Frame& frame) {
     floats_.resize(static_cast<std::size_t>(frame.rows.rows * frame.rows.width));
     for (std::int64_t i = 0; i < frame.rows.rows; ++i) {
       const double* row = frame.rows.row<double>(i);
-      std::transform(row, row + frame.rows.width, floats_.begin() + i * frame.rows.width, [](double value) { return static_cast<float>(value); });
+      std::transform(row, row + frame.rows.width, floats_.begin() + i * frame.rows.width,
+                     [](double value) { return static_cast<float>(value); });
     }
-    floats.rows = {.dtype = DType::kF32, .data = reinterpret_cast<const std::byte*>(floats_.data()), .rows = frame.rows.rows, .width = frame.rows.width, .stride = frame.rows.width};
+    floats.rows = {.dtype = DType::kF32,
+                   .data = reinterpret_cast<const std::byte*>(floats_.data()),
+                   .rows = frame.rows.rows,
+                   .width = frame.rows.width,
+                   .stride = frame.rows.width};
   }
   const Site& site = plan_.observed()[static_cast<std::size_t>(frame.observed)];
   if (site.kind == SiteKind::kProbs) {
@@ -40,7 +45,8 @@ Status Reducer::observe(const Frame& frame) {
     const auto& offsets = batch_.inputs[stack].offsets;
     const std::int64_t queries = offsets[sequence + 1] - offsets[sequence];
     for (const int stored : plan_.feeds(frame.observed)) {
-      LAYERSCOPE_TRY(put(stored, sequence, frame.head * queries + frame.first, floats.rows.row<float>(0), floats.rows.rows, floats.rows.width, floats.rows.stride));
+      LAYERSCOPE_TRY(put(stored, sequence, frame.head * queries + frame.first, floats.rows.row<float>(0),
+                         floats.rows.rows, floats.rows.width, floats.rows.stride));
     }
     return {};
   }
@@ -52,11 +58,14 @@ Status Reducer::observe(const Frame& frame) {
 Status Reducer::tokens(const Frame& frame, std::size_t stack) {
   const auto& offsets = batch_.inputs[stack].offsets;
   for (const int stored : plan_.feeds(frame.observed)) {
-    auto sequence = static_cast<std::size_t>(std::upper_bound(offsets.begin(), offsets.end(), frame.first) - offsets.begin()) - 1;
+    auto sequence =
+        static_cast<std::size_t>(std::upper_bound(offsets.begin(), offsets.end(), frame.first) - offsets.begin()) - 1;
     for (std::int64_t token = frame.first; token < frame.first + frame.rows.rows; ++sequence) {
       const std::int64_t end = std::min(offsets[sequence + 1], frame.first + frame.rows.rows);
       if (end > token) {
-        LAYERSCOPE_TRY(sequence_rows(stored, sequence, token - offsets[sequence], frame.rows.row<float>(token - frame.first), end - token, frame.rows.width, frame.rows.stride));
+        LAYERSCOPE_TRY(sequence_rows(stored, sequence, token - offsets[sequence],
+                                     frame.rows.row<float>(token - frame.first), end - token, frame.rows.width,
+                                     frame.rows.stride));
       }
       token = end;
     }
@@ -75,27 +84,32 @@ Status Reducer::mix(const Frame& frame, std::size_t stack) {
     for (std::int64_t j = 0; j < width; ++j) out[j] = use.first ? use.weight * in[j] : out[j] + use.weight * in[j];
   }
   if (!use.last) return {};
-  auto sequence = static_cast<std::size_t>(std::upper_bound(offsets.begin(), offsets.end(), frame.first) - offsets.begin()) - 1;
+  auto sequence =
+      static_cast<std::size_t>(std::upper_bound(offsets.begin(), offsets.end(), frame.first) - offsets.begin()) - 1;
   for (std::int64_t token = frame.first; token < frame.first + frame.rows.rows; ++sequence) {
     const std::int64_t end = std::min(offsets[sequence + 1], frame.first + frame.rows.rows);
     if (end > token) {
-      LAYERSCOPE_TRY(sequence_rows(use.stored, sequence, token - offsets[sequence], mixed_[stack].data() + token * width, end - token, width, width));
+      LAYERSCOPE_TRY(sequence_rows(use.stored, sequence, token - offsets[sequence],
+                                   mixed_[stack].data() + token * width, end - token, width, width));
     }
     token = end;
   }
   return {};
 }
 
-Status Reducer::sequence_rows(int stored, std::size_t sequence, std::int64_t first, const float* rows, std::int64_t count, std::int64_t width, std::int64_t stride) {
+Status Reducer::sequence_rows(int stored, std::size_t sequence, std::int64_t first, const float* rows,
+                              std::int64_t count, std::int64_t width, std::int64_t stride) {
   const StoredSite& site = plan_.stored()[static_cast<std::size_t>(stored)];
   const std::size_t stack = site.cross ? 0 : static_cast<std::size_t>(site.stack);
   const auto& offsets = batch_.inputs[stack].offsets;
   switch (site.unit) {
     case StoredUnit::kTokens: return put(stored, sequence, first, rows, count, width, stride);
-    case StoredUnit::kPooled: return pool_rows(stored, sequence, first, rows, count, width, stride, offsets[sequence + 1] - offsets[sequence]);
+    case StoredUnit::kPooled:
+      return pool_rows(stored, sequence, first, rows, count, width, stride, offsets[sequence + 1] - offsets[sequence]);
     case StoredUnit::kPicks: {
       const std::vector<std::int32_t>& picks = picks_of(stack, sequence);
-      for (auto pick = std::lower_bound(picks.begin(), picks.end(), first); pick != picks.end() && *pick < first + count; ++pick) {
+      for (auto pick = std::lower_bound(picks.begin(), picks.end(), first);
+           pick != picks.end() && *pick < first + count; ++pick) {
         LAYERSCOPE_TRY(put(stored, sequence, pick - picks.begin(), rows + (*pick - first) * stride, 1, width, stride));
       }
       return {};
@@ -105,7 +119,8 @@ Status Reducer::sequence_rows(int stored, std::size_t sequence, std::int64_t fir
   return {};
 }
 
-Status Reducer::pool_rows(int stored, std::size_t sequence, std::int64_t first, const float* rows, std::int64_t count, std::int64_t width, std::int64_t stride, std::int64_t length) {
+Status Reducer::pool_rows(int stored, std::size_t sequence, std::int64_t first, const float* rows, std::int64_t count,
+                          std::int64_t width, std::int64_t stride, std::int64_t length) {
   Pool& pool = pools_[static_cast<std::size_t>(stored)];
   const Pooling kind = plan_.pool();
   const auto size = static_cast<std::size_t>(width);
@@ -127,11 +142,13 @@ Status Reducer::pool_rows(int stored, std::size_t sequence, std::int64_t first, 
       case Pooling::kMax:
         for (std::size_t j = 0; j < size; ++j) pool.sum[j] = std::max(pool.sum[j], static_cast<double>(row[j]));
         break;
-      case Pooling::kMean: case Pooling::kMeanSqrt:
+      case Pooling::kMean:
+      case Pooling::kMeanSqrt:
         for (std::size_t j = 0; j < size; ++j) pool.sum[j] += static_cast<double>(row[j]);
         break;
       case Pooling::kWeightedMean:
-        for (std::size_t j = 0; j < size; ++j) pool.sum[j] += static_cast<double>(position + 1) * static_cast<double>(row[j]);
+        for (std::size_t j = 0; j < size; ++j)
+          pool.sum[j] += static_cast<double>(position + 1) * static_cast<double>(row[j]);
         break;
     }
   }
@@ -145,10 +162,15 @@ Status Reducer::pool_rows(int stored, std::size_t sequence, std::int64_t first, 
   return put(stored, sequence, 0, pool.row.data(), 1, width, width);
 }
 
-Status Reducer::put(int stored, std::size_t sequence, std::int64_t first_row, const float* rows, std::int64_t count, std::int64_t width, std::int64_t stride) {
+Status Reducer::put(int stored, std::size_t sequence, std::int64_t first_row, const float* rows, std::int64_t count,
+                    std::int64_t width, std::int64_t stride) {
   const StoredSite& site = plan_.stored()[static_cast<std::size_t>(stored)];
   StateFrame frame{.site = stored, .tag = batch_.tags[sequence], .first_row = first_row};
-  frame.rows = {.dtype = site.dtype, .data = reinterpret_cast<const std::byte*>(rows), .rows = count, .width = width, .stride = width};
+  frame.rows = {.dtype = site.dtype,
+                .data = reinterpret_cast<const std::byte*>(rows),
+                .rows = count,
+                .width = width,
+                .stride = width};
   if (site.dtype == DType::kF32 && stride == width) return sink_.accept(frame);
 
   cast_.resize(static_cast<std::size_t>(count * width) * dtype_size(site.dtype));
@@ -167,7 +189,10 @@ Status Reducer::put(int stored, std::size_t sequence, std::int64_t first_row, co
     }
   }
   if (overflow) {
-    return Error{ErrorCode::kRuntime, "a value of site \"" + site.name + "\" in row " + std::to_string(batch_.rows[sequence]) + " does not fit into " + (site.dtype == DType::kF16 ? "float16, save as bf16 or f32" : "bfloat16, save as f32")};
+    return Error{ErrorCode::kRuntime,
+                 "a value of site \"" + site.name + "\" in row " + std::to_string(batch_.rows[sequence]) +
+                     " does not fit into " +
+                     (site.dtype == DType::kF16 ? "float16, save as bf16 or f32" : "bfloat16, save as f32")};
   }
   frame.rows.data = cast_.data();
   return sink_.accept(frame);

@@ -9,8 +9,8 @@
 
 namespace layerscope {
 
-/// Reduces the frames of one batch as the plan says and hands the results, sequence by sequence, to a sink. Pools and mixes
-/// are running sums in token and layer order, so that their bits do not depend on how the frames are cut.
+/// Reduces the frames of one batch as the plan says and hands the results, sequence by sequence, to a sink. Pools and
+/// mixes are running sums in token and layer order, so that their bits do not depend on how the frames are cut.
 class Reducer final : public Observer {
  public:
   /// All three outlive the reducer.
@@ -26,9 +26,12 @@ class Reducer final : public Observer {
   struct Pool;
   Status tokens(const Frame& frame, std::size_t stack);
   Status mix(const Frame& frame, std::size_t stack);
-  Status sequence_rows(int stored, std::size_t sequence, std::int64_t first, const float* rows, std::int64_t count, std::int64_t width, std::int64_t stride);
-  Status pool_rows(int stored, std::size_t sequence, std::int64_t first, const float* rows, std::int64_t count, std::int64_t width, std::int64_t stride, std::int64_t length);
-  Status put(int stored, std::size_t sequence, std::int64_t first_row, const float* rows, std::int64_t count, std::int64_t width, std::int64_t stride);
+  Status sequence_rows(int stored, std::size_t sequence, std::int64_t first, const float* rows, std::int64_t count,
+                       std::int64_t width, std::int64_t stride);
+  Status pool_rows(int stored, std::size_t sequence, std::int64_t first, const float* rows, std::int64_t count,
+                   std::int64_t width, std::int64_t stride, std::int64_t length);
+  Status put(int stored, std::size_t sequence, std::int64_t first_row, const float* rows, std::int64_t count,
+             std::int64_t width, std::int64_t stride);
   const std::vector<std::int32_t>& picks_of(std::size_t stack, std::size_t sequence);
 
   const Batch& batch_;

@@ -17,7 +17,8 @@ class Enumerator {
     for (int i = 0; i < layers; ++i) {
       const Block& block = stack.blocks[static_cast<std::size_t>(i)];
       const std::string at = "block." + std::to_string(i) + ".";
-      for (int s = 0; s < static_cast<int>(block.steps.size()); ++s) step(block.steps[static_cast<std::size_t>(s)], at, i, s);
+      for (int s = 0; s < static_cast<int>(block.steps.size()); ++s)
+        step(block.steps[static_cast<std::size_t>(s)], at, i, s);
       Site& out = add(SiteKind::kBlockOut, at + "out", i, -1, width_);
       if (i + 1 < layers || !stack.top) out.hf_index = i + 1;
     }
@@ -26,7 +27,13 @@ class Enumerator {
 
  private:
   Site& add(SiteKind kind, const std::string& name, int block, int step, std::int64_t width, std::int64_t heads = 0) {
-    table_.sites.push_back({.name = prefix_ + name, .stack = stack_, .block = block, .step = step, .kind = kind, .width = width, .heads = heads});
+    table_.sites.push_back({.name = prefix_ + name,
+                            .stack = stack_,
+                            .block = block,
+                            .step = step,
+                            .kind = kind,
+                            .width = width,
+                            .heads = heads});
     return table_.sites.back();
   }
 

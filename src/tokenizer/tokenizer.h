@@ -16,9 +16,10 @@ namespace layerscope {
 struct Encoding {
   std::vector<std::int32_t> ids;
   std::vector<std::uint8_t> type_ids;
-  std::vector<std::uint8_t> special;             ///< 1 where the post-processor put a special token ([CLS], </s>, ...)
-  std::vector<std::pair<std::int64_t, std::int64_t>> offsets;  ///< [start, end) in code points of the original text; {-1, -1} for special tokens
-  std::vector<std::int8_t> sequence;             ///< 0, 1 for the pair, -1 for special tokens
+  std::vector<std::uint8_t> special;  ///< 1 where the post-processor put a special token ([CLS], </s>, ...)
+  std::vector<std::pair<std::int64_t, std::int64_t>>
+      offsets;                        ///< [start, end) in code points of the original text; {-1, -1} for special tokens
+  std::vector<std::int8_t> sequence;  ///< 0, 1 for the pair, -1 for special tokens
 };
 
 struct EncodeOptions {
@@ -37,9 +38,10 @@ class Tokenizer {
   Tokenizer(const Tokenizer&) = delete;
   Tokenizer& operator=(const Tokenizer&) = delete;
 
-  /// Tokenises one text, or a text and its pair. Both must be valid UTF-8 (else kInput). A pattern of the tokenizer that
-  /// exceeds its step limits is kInput too: the limits count steps, never time.
-  [[nodiscard]] Result<Encoding> encode(std::string_view text, std::optional<std::string_view> pair, const EncodeOptions& options) const;
+  /// Tokenises one text, or a text and its pair. Both must be valid UTF-8 (else kInput). A pattern of the tokenizer
+  /// that exceeds its step limits is kInput too: the limits count steps, never time.
+  [[nodiscard]] Result<Encoding> encode(std::string_view text, std::optional<std::string_view> pair,
+                                        const EncodeOptions& options) const;
 
   /// Ids to text, as `tokenizers` decodes; ids outside the vocabulary are kInput.
   [[nodiscard]] Result<std::string> decode(const std::vector<std::int32_t>& ids, bool skip_special_tokens) const;

@@ -24,7 +24,8 @@ std::vector<T> values(const SourceTensor* tensor) {
 }
 
 const SourceTensor* find(const std::vector<SourceTensor>& tensors, const std::string& name) {
-  const auto found = std::find_if(tensors.begin(), tensors.end(), [&](const SourceTensor& tensor) { return tensor.name == name; });
+  const auto found =
+      std::find_if(tensors.begin(), tensors.end(), [&](const SourceTensor& tensor) { return tensor.name == name; });
   return found == tensors.end() ? nullptr : &*found;
 }
 
@@ -33,18 +34,26 @@ const SourceTensor* find(const std::vector<SourceTensor>& tensors, const std::st
 Reference::Reference(const std::string& path) : file_(must(MappedFile::open(path, ErrorCode::kRuntime))) {
   const SafetensorsHeader header = must(parse_safetensors(file_.bytes(), path));
   for (const TensorEntry& entry : header.tensors) {
-    tensors_.push_back({.name = entry.name, .view = {.dtype = entry.dtype, .shape = entry.shape, .data = file_.bytes().data() + header.data_offset + entry.begin}});
+    tensors_.push_back({.name = entry.name,
+                        .view = {.dtype = entry.dtype,
+                                 .shape = entry.shape,
+                                 .data = file_.bytes().data() + header.data_offset + entry.begin}});
   }
 }
 
 int Reference::rows() const {
   int count = 0;
-  while (has("r" + std::to_string(count) + ".input_ids") || has("r" + std::to_string(count) + ".enc.input_ids")) ++count;
+  while (has("r" + std::to_string(count) + ".input_ids") || has("r" + std::to_string(count) + ".enc.input_ids"))
+    ++count;
   return count;
 }
 
-std::vector<std::int32_t> Reference::ids(const std::string& name) const { return values<std::int32_t>(find(tensors_, name)); }
-std::vector<std::uint8_t> Reference::bytes(const std::string& name) const { return values<std::uint8_t>(find(tensors_, name)); }
+std::vector<std::int32_t> Reference::ids(const std::string& name) const {
+  return values<std::int32_t>(find(tensors_, name));
+}
+std::vector<std::uint8_t> Reference::bytes(const std::string& name) const {
+  return values<std::uint8_t>(find(tensors_, name));
+}
 std::vector<float> Reference::floats(const std::string& name) const { return values<float>(find(tensors_, name)); }
 bool Reference::has(const std::string& name) const { return find(tensors_, name) != nullptr; }
 
@@ -54,7 +63,8 @@ std::vector<std::string> Reference::sites(int row) const {
   for (const SourceTensor& tensor : tensors_) {
     if (tensor.view.dtype != DType::kF32 || !tensor.name.starts_with(prefix)) continue;
     const std::string site = tensor.name.substr(prefix.size());
-    if (site != "logits" && site != "embedding") names.push_back(site);  // heads and sentence vectors are not sites of this engine
+    if (site != "logits" && site != "embedding")
+      names.push_back(site);  // heads and sentence vectors are not sites of this engine
   }
   return names;
 }
@@ -63,7 +73,8 @@ Status Collected::accept(const StateFrame& frame) {
   std::vector<float>& block = values_[{frame.tag, plan_.stored()[static_cast<std::size_t>(frame.site)].name}];
   const auto end = static_cast<std::size_t>((frame.first_row + frame.rows.rows) * frame.rows.width);
   if (block.size() < end) block.resize(end, std::nanf(""));
-  std::memcpy(block.data() + frame.first_row * frame.rows.width, frame.rows.data, static_cast<std::size_t>(frame.rows.rows * frame.rows.width) * sizeof(float));
+  std::memcpy(block.data() + frame.first_row * frame.rows.width, frame.rows.data,
+              static_cast<std::size_t>(frame.rows.rows * frame.rows.width) * sizeof(float));
   return {};
 }
 

@@ -54,7 +54,9 @@ class Collected : public Sink {
   explicit Collected(const TapPlan& plan) : plan_(plan) {}
   Status accept(const StateFrame& frame) override;
   [[nodiscard]] const std::vector<float>& at(std::uint64_t tag, const std::string& site) const;
-  [[nodiscard]] const std::map<std::pair<std::uint64_t, std::string>, std::vector<float>>& all() const { return values_; }
+  [[nodiscard]] const std::map<std::pair<std::uint64_t, std::string>, std::vector<float>>& all() const {
+    return values_;
+  }
 
  private:
   const TapPlan& plan_;

@@ -54,15 +54,16 @@ TEST(MappedFile, RefusesWhatIsNoRegularFile) {
   std::memcpy(address.sun_path, socket_path.c_str(), socket_path.size());
   ASSERT_EQ(::bind(socket, reinterpret_cast<const sockaddr*>(&address), sizeof address), 0);
 
-  const std::pair<std::string, const char*> cases[] = {{fifo, "is a named pipe, expected a regular file"},
-                                                       {folder.path().string(), "is a folder"},
-                                                       {"/dev/zero", "is a device"},
-                                                       {"/dev/null", "is a device"},
-                                                       {socket_path, "cannot be opened"},
-                                                       {folder.file("absent"), "cannot be opened (No such file"},
-                                                       {folder.write("x", "") + "/y", "cannot be opened (Not a directory)"},
-                                                       {std::string(5000, 'n'), "cannot be opened (File name too long)"},
-                                                       {std::string("a\0b", 3), "cannot be opened"}};
+  const std::pair<std::string, const char*> cases[] = {
+      {fifo, "is a named pipe, expected a regular file"},
+      {folder.path().string(), "is a folder"},
+      {"/dev/zero", "is a device"},
+      {"/dev/null", "is a device"},
+      {socket_path, "cannot be opened"},
+      {folder.file("absent"), "cannot be opened (No such file"},
+      {folder.write("x", "") + "/y", "cannot be opened (Not a directory)"},
+      {std::string(5000, 'n'), "cannot be opened (File name too long)"},
+      {std::string("a\0b", 3), "cannot be opened"}};
   for (const auto& [path, expected] : cases) {
     const auto file = MappedFile::open(path, ErrorCode::kDamage);
     ASSERT_FALSE(file.ok()) << path;

@@ -58,20 +58,102 @@ TEST(Json, NumbersAtTheEdges) {
   EXPECT_EQ(*parse("-9223372036854775808")->integer(), std::numeric_limits<std::int64_t>::min());
   EXPECT_EQ(*parse("9223372036854775808")->real(), 9223372036854775808.0);
   EXPECT_EQ(*parse("18446744073709551616")->real(), 18446744073709551616.0);
-  EXPECT_EQ(*parse("1000000000000000019884624838656")->real(), 1e30) << "model_max_length of many tokenizer_config.json";
+  EXPECT_EQ(*parse("1000000000000000019884624838656")->real(), 1e30)
+      << "model_max_length of many tokenizer_config.json";
   EXPECT_EQ(*parse("1.0")->real(), 1.0);
   EXPECT_TRUE(std::signbit(*parse("-0.0")->real()));
 }
 
 TEST(Json, RefusesWhatIsNotJson) {
-  for (const std::string_view text :
-       {"", "   ", "{", "}", "[", "]", "[1", "1]", "{\"a\":1", "\"a\":1}", "[1,]", "[,1]", "[1 2]", "{\"a\" 1}", "{\"a\":}",
-        "{\"a\":1,}", "{,}", "{1:2}", "{\"a\":1 \"b\":2}", "{'a':1}", "nul", "nulll", "truee", "tru", "True", "NaN",
-        "Infinity", "-Infinity", "[NaN]", "01", "-01", "+1", "1.", ".5", "1.e5", "1e", "1e+", "-", "--1", "0x10", "1_000",
-        "1e999", "\"", "\"abc", "\"\\x\"", "\"\\u12\"", "\"\\ud800\"", "\"\\ud800\\u0041\"", "\"a\nb\"", "\"tab\there\"",
-        "// c\n1", "/* c */ 1", "1 // c", "[1]]", "[[1]", "{}}", "{} {}", "1 2", "1,2", "1],[2", "null null", "[1}", "{\"a\":1]",
-        "{\"a\"}", "{\"a\":1:2}", "[\"a\":1]", "\\", "[\"a\\\"]", "\xEF\xBB\xBF{}", "{\"a\":1}\x01", ":", ",", "[1,,2]",
-        "{\"a\":1,,\"b\":2}", "{\"a\":1}{\"a\":1", "{\"a\":[}", "{[1]:2}", "null\f", "null\x1a", "[null\f]", "true\f", "1\f", "[1\f2]", "{\"a\"\x1a" "1}", "\f1", "\"a\" \"b\"", "[1]1", "1[1]"}) {
+  for (const std::string_view text : {"",
+                                      "   ",
+                                      "{",
+                                      "}",
+                                      "[",
+                                      "]",
+                                      "[1",
+                                      "1]",
+                                      "{\"a\":1",
+                                      "\"a\":1}",
+                                      "[1,]",
+                                      "[,1]",
+                                      "[1 2]",
+                                      "{\"a\" 1}",
+                                      "{\"a\":}",
+                                      "{\"a\":1,}",
+                                      "{,}",
+                                      "{1:2}",
+                                      "{\"a\":1 \"b\":2}",
+                                      "{'a':1}",
+                                      "nul",
+                                      "nulll",
+                                      "truee",
+                                      "tru",
+                                      "True",
+                                      "NaN",
+                                      "Infinity",
+                                      "-Infinity",
+                                      "[NaN]",
+                                      "01",
+                                      "-01",
+                                      "+1",
+                                      "1.",
+                                      ".5",
+                                      "1.e5",
+                                      "1e",
+                                      "1e+",
+                                      "-",
+                                      "--1",
+                                      "0x10",
+                                      "1_000",
+                                      "1e999",
+                                      "\"",
+                                      "\"abc",
+                                      "\"\\x\"",
+                                      "\"\\u12\"",
+                                      "\"\\ud800\"",
+                                      "\"\\ud800\\u0041\"",
+                                      "\"a\nb\"",
+                                      "\"tab\there\"",
+                                      "// c\n1",
+                                      "/* c */ 1",
+                                      "1 // c",
+                                      "[1]]",
+                                      "[[1]",
+                                      "{}}",
+                                      "{} {}",
+                                      "1 2",
+                                      "1,2",
+                                      "1],[2",
+                                      "null null",
+                                      "[1}",
+                                      "{\"a\":1]",
+                                      "{\"a\"}",
+                                      "{\"a\":1:2}",
+                                      "[\"a\":1]",
+                                      "\\",
+                                      "[\"a\\\"]",
+                                      "\xEF\xBB\xBF{}",
+                                      "{\"a\":1}\x01",
+                                      ":",
+                                      ",",
+                                      "[1,,2]",
+                                      "{\"a\":1,,\"b\":2}",
+                                      "{\"a\":1}{\"a\":1",
+                                      "{\"a\":[}",
+                                      "{[1]:2}",
+                                      "null\f",
+                                      "null\x1a",
+                                      "[null\f]",
+                                      "true\f",
+                                      "1\f",
+                                      "[1\f2]",
+                                      "{\"a\"\x1a"
+                                      "1}",
+                                      "\f1",
+                                      "\"a\" \"b\"",
+                                      "[1]1",
+                                      "1[1]"}) {
     const Result<Json> result = parse(text);
     ASSERT_FALSE(result.ok()) << "accepted: " << text;
     EXPECT_EQ(result.error().code, ErrorCode::kModel);
@@ -95,7 +177,8 @@ TEST(Json, RefusesDuplicateKeysAtEveryLevel) {
 }
 
 TEST(Json, RefusesInvalidUtf8) {
-  for (const std::string_view text : {"\"\xFF\"", "\"\xC0\x80\"", "\"\xED\xA0\x80\"", "\"\xF4\x90\x80\x80\"", "\"\xE2\x82\"", "\x80"}) {
+  for (const std::string_view text :
+       {"\"\xFF\"", "\"\xC0\x80\"", "\"\xED\xA0\x80\"", "\"\xF4\x90\x80\x80\"", "\"\xE2\x82\"", "\x80"}) {
     EXPECT_THAT(message_of(text), HasSubstr("not UTF-8 (byte ")) << text.size();
   }
 }
@@ -116,8 +199,8 @@ TEST(Json, DepthAndSizeAreLimited) {
 TEST(Json, FilesAreReadWithTheirNameInTheError) {
   const test::TempFolder folder;
   EXPECT_EQ(read_json_file(folder.write("a.json", "{\"k\":[1]}"), ErrorCode::kModel)->dump(), "{\"k\":[1]}");
-  for (const std::string& path : {folder.write("bad.json", "{"), folder.write("empty.json", ""), folder.file("absent.json"),
-                                  folder.path().string(), std::string("/dev/zero")}) {
+  for (const std::string& path : {folder.write("bad.json", "{"), folder.write("empty.json", ""),
+                                  folder.file("absent.json"), folder.path().string(), std::string("/dev/zero")}) {
     const auto result = read_json_file(path, ErrorCode::kInput);
     ASSERT_FALSE(result.ok()) << path;
     EXPECT_EQ(result.error().code, ErrorCode::kInput);
@@ -129,7 +212,8 @@ TEST(Json, FilesAreReadWithTheirNameInTheError) {
 }
 
 TEST(Json, DumpReadsBackEqual) {
-  for (const std::string_view text : {R"({"a":[1,-2,0.1,1e+30,5.0,-0.0,true,null],"b":{"c":"\"\\\u0001\u007f\n\té"}})", "[]", "{}", "1e-7"}) {
+  for (const std::string_view text :
+       {R"({"a":[1,-2,0.1,1e+30,5.0,-0.0,true,null],"b":{"c":"\"\\\u0001\u007f\n\té"}})", "[]", "{}", "1e-7"}) {
     const auto first = parse(text);
     ASSERT_TRUE(first.ok()) << first.error().message;
     const auto second = parse(first->dump());

@@ -25,8 +25,8 @@ using ::testing::HasSubstr;
 std::string shard_of(const std::vector<std::string>& names) {
   std::string header = "{";
   for (std::size_t i = 0; i < names.size(); ++i) {
-    header += (i > 0 ? ",\"" : "\"") + names[i] + R"(":{"dtype":"U8","shape":[8],"data_offsets":[)" + std::to_string(8 * i) +
-              "," + std::to_string(8 * i + 8) + "]}";
+    header += (i > 0 ? ",\"" : "\"") + names[i] + R"(":{"dtype":"U8","shape":[8],"data_offsets":[)" +
+              std::to_string(8 * i) + "," + std::to_string(8 * i + 8) + "]}";
   }
   return safetensors_bytes(header + "}", 8 * names.size());
 }
@@ -34,7 +34,8 @@ std::string shard_of(const std::vector<std::string>& names) {
 constexpr const char* kShard1 = "model-00001-of-00002.safetensors";
 constexpr const char* kShard2 = "model-00002-of-00002.safetensors";
 constexpr const char* kIndex = "model.safetensors.index.json";
-constexpr const char* kGoodIndex = R"({"metadata":{"total_size":24},"weight_map":{"a":"model-00001-of-00002.safetensors",
+constexpr const char* kGoodIndex =
+    R"({"metadata":{"total_size":24},"weight_map":{"a":"model-00001-of-00002.safetensors",
   "c":"model-00001-of-00002.safetensors","b":"model-00002-of-00002.safetensors"}})";
 
 void write_sharded(const TempFolder& folder) {
@@ -208,11 +209,13 @@ TEST(Checkpoint, TheHubCacheLayoutOpens) {
   const fs::path link = snapshot / "model.safetensors";
   cache.write("models--org--other/blobs/4444", shard_of({"b"}));
   fs::create_symlink("../../../models--org--other/blobs/4444", link);
-  EXPECT_THAT(refusal(snapshot.string()), HasSubstr("leads out of the model's folder")) << "the blobs of another repository";
+  EXPECT_THAT(refusal(snapshot.string()), HasSubstr("leads out of the model's folder"))
+      << "the blobs of another repository";
   fs::remove(link);
   cache.write(repository + "/refs/main", shard_of({"b"}));
   fs::create_symlink("../../refs/main", link);
-  EXPECT_THAT(refusal(snapshot.string()), HasSubstr("leads out of the model's folder")) << "elsewhere in the repository";
+  EXPECT_THAT(refusal(snapshot.string()), HasSubstr("leads out of the model's folder"))
+      << "elsewhere in the repository";
   fs::remove(link);
   cache.write(repository + "/blobs/deep/5555", shard_of({"b"}));
   fs::create_symlink("../../blobs/deep/5555", link);
@@ -221,7 +224,8 @@ TEST(Checkpoint, TheHubCacheLayoutOpens) {
   cache.write("plain/blobs/6666", shard_of({"b"}));
   fs::create_directories(cache.path() / "plain" / "snapshots" / "abc");
   fs::create_symlink("../../blobs/6666", cache.path() / "plain" / "snapshots" / "abc" / "model.safetensors");
-  EXPECT_THAT(refusal(cache.file("plain/snapshots/abc")), HasSubstr("leads out of the model's folder")) << "no cache folder";
+  EXPECT_THAT(refusal(cache.file("plain/snapshots/abc")), HasSubstr("leads out of the model's folder"))
+      << "no cache folder";
 }
 
 TEST(ShardIndex, IsTakenApart) {
@@ -236,9 +240,21 @@ TEST(ShardIndex, IsTakenApart) {
 }
 
 TEST(Checkpoint, HostileShardNames) {
-  const std::string names[] = {"../x.safetensors", "/etc/passwd", "/etc/x.safetensors", "C:\\\\x.safetensors", "C:x.safetensors",
-                               "\\\\\\\\host\\\\x.safetensors", "a/b.safetensors", "./a.safetensors", "..", ".", "",
-                               "a..safetensors", "x\\u0000.safetensors", "x\\n.safetensors", std::string(5000, 'n') + ".safetensors",
+  const std::string names[] = {"../x.safetensors",
+                               "/etc/passwd",
+                               "/etc/x.safetensors",
+                               "C:\\\\x.safetensors",
+                               "C:x.safetensors",
+                               "\\\\\\\\host\\\\x.safetensors",
+                               "a/b.safetensors",
+                               "./a.safetensors",
+                               "..",
+                               ".",
+                               "",
+                               "a..safetensors",
+                               "x\\u0000.safetensors",
+                               "x\\n.safetensors",
+                               std::string(5000, 'n') + ".safetensors",
                                "\\u007f.safetensors"};
   for (const std::string& name : names) {
     const TempFolder folder;

@@ -87,7 +87,8 @@ TEST(Safetensors, OddButGoodFilesAreRead) {
 }
 
 TEST(Safetensors, EveryStorageTypeIsRead) {
-  for (const std::string_view name : {"F64", "F32", "F16", "BF16", "I64", "I32", "I16", "I8", "U64", "U32", "U16", "U8", "BOOL"}) {
+  for (const std::string_view name :
+       {"F64", "F32", "F16", "BF16", "I64", "I32", "I16", "I8", "U64", "U32", "U16", "U8", "BOOL"}) {
     const std::size_t size = dtype_size(*dtype_from_name(name));
     const auto header =
         parse(safetensors_bytes("{" + entry("t", name, "[3]", "[0," + std::to_string(3 * size) + "]") + "}", 3 * size));
@@ -97,8 +98,12 @@ TEST(Safetensors, EveryStorageTypeIsRead) {
 }
 
 TEST(Safetensors, NamesAreUnescaped) {
-  const auto header = parse(safetensors_bytes(
-      "{" + entry(R"(\u00e9\ud83d\ude00\"\\\/\b\f\n\r\t caf\u00E9 )" "\u4e16", "U8", "[1]", "[0,1]") + "}", 1));
+  const auto header = parse(safetensors_bytes("{" +
+                                                  entry(R"(\u00e9\ud83d\ude00\"\\\/\b\f\n\r\t caf\u00E9 )"
+                                                        "\u4e16",
+                                                        "U8", "[1]", "[0,1]") +
+                                                  "}",
+                                              1));
   ASSERT_TRUE(header.ok()) << header.error().message;
   EXPECT_EQ(header->tensors[0].name, "\u00e9\U0001F600\"\\/\b\f\n\r\t caf\u00e9 \u4e16");
 }
@@ -111,7 +116,8 @@ TEST(Safetensors, RefusesBadFrames) {
   EXPECT_THAT(refusal(length_bytes(std::uint64_t{1} << 63) + "{}"), HasSubstr("a header of 9223372036854775808 bytes"));
   EXPECT_THAT(refusal(length_bytes(~std::uint64_t{0}) + "{}"), HasSubstr("a header of 18446744073709551615 bytes"));
   EXPECT_THAT(refusal(length_bytes(~std::uint64_t{0} - 7) + "{}"), HasSubstr("at most 100000000"));
-  EXPECT_THAT(refusal(length_bytes(100'000'000) + "{}"), HasSubstr("is truncated: the header should have 100000000 bytes, 2 are"));
+  EXPECT_THAT(refusal(length_bytes(100'000'000) + "{}"),
+              HasSubstr("is truncated: the header should have 100000000 bytes, 2 are"));
   EXPECT_THAT(refusal(length_bytes(3) + "{}"), HasSubstr("is truncated"));
   EXPECT_THAT(refusal(length_bytes(0)), HasSubstr("does not start with '{'"));
   EXPECT_THAT(refusal(good + "junk"), HasSubstr("has 4 bytes after the end of its last tensor"));
@@ -156,14 +162,16 @@ TEST(Safetensors, RefusesBadHeaders) {
       {changed("\"a\":", "\"__metadata__\":{},\"a\":"), "\"__metadata__\" appears twice"},
       {changed("\"b\"", "\"a\""), "the key \"a\" appears twice in the header"},
       {changed("\"b\"", "\"\\u0061\""), "the key \"a\" appears twice in the header"},
-      {changed("\"dtype\":\"F32\"", "\"dtype\":\"F32\",\"dtype\":\"F32\""), "tensor \"a\": the key \"dtype\" appears twice"},
+      {changed("\"dtype\":\"F32\"", "\"dtype\":\"F32\",\"dtype\":\"F32\""),
+       "tensor \"a\": the key \"dtype\" appears twice"},
       {changed("\"shape\":[2,2]", "\"shape\":[2,2],\"shape\":[4]"), "tensor \"a\": the key \"shape\" appears twice"},
       {changed("[0,16]", "[0,16],\"data_offsets\":[0,16]"), "tensor \"a\": the key \"data_offsets\" appears twice"},
       {changed("[0,16]", "[0,16],\"strides\":[1]"), "tensor \"a\": unknown key \"strides\""},
       {changed("\"dtype\":\"F32\",", ""), "tensor \"a\": its entry lacks dtype"},
       {changed("\"shape\":[2,2],", ""), "tensor \"a\": its entry lacks shape"},
       {changed(",\"data_offsets\":[0,16]", ""), "tensor \"a\": its entry lacks data_offsets"},
-      {changed("{\"dtype\":\"F32\",\"shape\":[2,2],\"data_offsets\":[0,16]}", "{}"), "tensor \"a\": its entry lacks dtype"},
+      {changed("{\"dtype\":\"F32\",\"shape\":[2,2],\"data_offsets\":[0,16]}", "{}"),
+       "tensor \"a\": its entry lacks dtype"},
       {changed("{\"dtype\":\"F32\",\"shape\":[2,2],\"data_offsets\":[0,16]}", "[0,16]"), "as its entry is an object"},
       {changed("\"F32\"", "\"f32\""), "tensor \"a\": unknown dtype \"f32\""},
       {changed("\"F32\"", "\"\""), "unknown dtype \"\""},
@@ -205,7 +213,8 @@ TEST(Safetensors, RefusesBadHeaders) {
       {changed("[0,16]", "[16,0]"), "tensor \"a\": data_offsets [16, 0] leave a hole after byte 0"},
       {changed("[16,24]", "[16,8]"), "tensor \"b\": data_offsets [16, 8] end before they begin"},
       {changed("[16,24]", "[17,25]"), "tensor \"b\": data_offsets [17, 25] leave a hole after byte 16"},
-      {changed("[16,24]", "[15,23]"), "tensor \"b\": data_offsets [15, 23] overlap the tensor before, which ends at 16"},
+      {changed("[16,24]", "[15,23]"),
+       "tensor \"b\": data_offsets [15, 23] overlap the tensor before, which ends at 16"},
       {changed("[16,24]", "[0,8]"), "overlap the tensor before"},
       {changed("[0,16]", "[4,20]"), "tensor \"a\": data_offsets [4, 20] leave a hole after byte 0"},
   };
@@ -235,13 +244,36 @@ TEST(Safetensors, EveryCutOfTheHeaderIsRefused) {
 
 /// Every number of the file, replaced by every value at the edge of something.
 TEST(Safetensors, EveryFieldAtEveryEdge) {
-  const std::string_view numbers[] = {"0",          "1",          "2",          "-1",
-                                      "127",        "128",        "255",        "256",
-                                      "65535",      "65536",      "2147483647", "2147483648",
-                                      "4294967295", "4294967296", "-2147483648", "9007199254740993",
-                                      "9223372036854775807", "9223372036854775808", "18446744073709551615",
-                                      "18446744073709551616", "-9223372036854775808", "1e3", "1.5", "1e400",
-                                      "null", "true", "\"1\"", "[]", "{}", ""};
+  const std::string_view numbers[] = {"0",
+                                      "1",
+                                      "2",
+                                      "-1",
+                                      "127",
+                                      "128",
+                                      "255",
+                                      "256",
+                                      "65535",
+                                      "65536",
+                                      "2147483647",
+                                      "2147483648",
+                                      "4294967295",
+                                      "4294967296",
+                                      "-2147483648",
+                                      "9007199254740993",
+                                      "9223372036854775807",
+                                      "9223372036854775808",
+                                      "18446744073709551615",
+                                      "18446744073709551616",
+                                      "-9223372036854775808",
+                                      "1e3",
+                                      "1.5",
+                                      "1e400",
+                                      "null",
+                                      "true",
+                                      "\"1\"",
+                                      "[]",
+                                      "{}",
+                                      ""};
   constexpr std::string_view kTemplate = R"({"a":{"dtype":"F32","shape":[2,2,1],"data_offsets":[0,16]},)"
                                          R"("b":{"dtype":"U8","shape":[8],"data_offsets":[16,24]},)"
                                          R"("c":{"dtype":"F32","shape":[2],"data_offsets":[24,32]}})";
@@ -263,9 +295,27 @@ TEST(Safetensors, EveryFieldAtEveryEdge) {
     }
   }
   const std::string body = safetensors_bytes(kTemplate, kData).substr(8);
-  const std::uint64_t edge_lengths[] = {0, 1, 7, 8, 127, 255, 65536, 0x7FFFFFFF, 0x80000000, 0xFFFFFFFF, 0x100000000, 99'999'999,
-                                        100'000'000, 100'000'001, 0x7FFFFFFFFFFFFFFF, 0x8000000000000000, 0xFFFFFFFFFFFFFFF7,
-                                        0xFFFFFFFFFFFFFFF8, 0xFFFFFFFFFFFFFFFF, kTemplate.size() - 1, kTemplate.size() + 1};
+  const std::uint64_t edge_lengths[] = {0,
+                                        1,
+                                        7,
+                                        8,
+                                        127,
+                                        255,
+                                        65536,
+                                        0x7FFFFFFF,
+                                        0x80000000,
+                                        0xFFFFFFFF,
+                                        0x100000000,
+                                        99'999'999,
+                                        100'000'000,
+                                        100'000'001,
+                                        0x7FFFFFFFFFFFFFFF,
+                                        0x8000000000000000,
+                                        0xFFFFFFFFFFFFFFF7,
+                                        0xFFFFFFFFFFFFFFF8,
+                                        0xFFFFFFFFFFFFFFFF,
+                                        kTemplate.size() - 1,
+                                        kTemplate.size() + 1};
   for (const std::uint64_t length : edge_lengths) {
     EXPECT_THAT(refusal(length_bytes(length) + body), StartsWith("m.safetensors: ")) << length;
     ++cases;
@@ -302,13 +352,16 @@ TEST(Safetensors, LongNamesAreCutInMessages) {
 
 TEST(Safetensors, LongMetadataIsFine) {
   const std::string value = std::string(kMaxNameBytes, 'v') + R"(\n\ud83d\ude00)" + std::string(kMaxNameBytes, 'v');
-  EXPECT_EQ(refusal(safetensors_bytes(R"({"__metadata__":{"workflow":")" + value + "\"}}", 0)), "accepted with 0 tensors");
-  EXPECT_THAT(refusal(safetensors_bytes(R"({"__metadata__":{"workflow":")" + value + "\\x\"}}", 0)), HasSubstr("an escape that JSON"));
+  EXPECT_EQ(refusal(safetensors_bytes(R"({"__metadata__":{"workflow":")" + value + "\"}}", 0)),
+            "accepted with 0 tensors");
+  EXPECT_THAT(refusal(safetensors_bytes(R"({"__metadata__":{"workflow":")" + value + "\\x\"}}", 0)),
+              HasSubstr("an escape that JSON"));
 }
 
 TEST(Safetensors, CountsAreLimited) {
-  EXPECT_THAT(refusal(safetensors_bytes("{" + entry(std::string(kMaxNameBytes + 1, 'n'), "U8", "[0]", "[0,0]") + "}", 0)),
-              HasSubstr("names of at most 4096 bytes"));
+  EXPECT_THAT(
+      refusal(safetensors_bytes("{" + entry(std::string(kMaxNameBytes + 1, 'n'), "U8", "[0]", "[0,0]") + "}", 0)),
+      HasSubstr("names of at most 4096 bytes"));
   std::string names = "{";
   for (std::size_t i = 0; i * 4000 <= kMaxNameBytesInFile; ++i) {
     names += (i > 0 ? "," : "") + entry(std::string(4000, 'n') + std::to_string(i), "U8", "[0]", "[0,0]");
@@ -320,7 +373,8 @@ TEST(Safetensors, CountsAreLimited) {
   }
   EXPECT_THAT(refusal(safetensors_bytes(tensors + "}", 0)), HasSubstr("describes more than 200000 tensors"));
   std::string metadata = "{\"__metadata__\":{";
-  for (std::size_t i = 0; i <= kMaxMetadataEntries; ++i) metadata += (i > 0 ? ",\"" : "\"") + std::to_string(i) + "\":\"\"";
+  for (std::size_t i = 0; i <= kMaxMetadataEntries; ++i)
+    metadata += (i > 0 ? ",\"" : "\"") + std::to_string(i) + "\":\"\"";
   EXPECT_THAT(refusal(safetensors_bytes(metadata + "}}", 0)), HasSubstr("__metadata__ has more than 10000 entries"));
 }
 

@@ -46,10 +46,38 @@ std::string usage_error(std::vector<std::string> words) {
 }
 
 TEST(Arguments, StatesTakesEverythingItNames) {
-  const auto states = parsed<StatesArguments>(
-      {"states", "m", "-i", "in.jsonl", "-o", "run", "--layers", "-1", "--sites=block.*.out", "--positions", "-2,-1", "--mix", "0..3",
-       "--save-dtype", "bf16", "--seed", "18446744073709551615", "--shard-size", "8MB", "--shard", "1/4", "--on-bad", "skip", "--on-long",
-       "truncate", "--max-length", "12", "--no-special-tokens", "--overwrite", "--dry-run", "--progress", "json"});
+  const auto states = parsed<StatesArguments>({"states",
+                                               "m",
+                                               "-i",
+                                               "in.jsonl",
+                                               "-o",
+                                               "run",
+                                               "--layers",
+                                               "-1",
+                                               "--sites=block.*.out",
+                                               "--positions",
+                                               "-2,-1",
+                                               "--mix",
+                                               "0..3",
+                                               "--save-dtype",
+                                               "bf16",
+                                               "--seed",
+                                               "18446744073709551615",
+                                               "--shard-size",
+                                               "8MB",
+                                               "--shard",
+                                               "1/4",
+                                               "--on-bad",
+                                               "skip",
+                                               "--on-long",
+                                               "truncate",
+                                               "--max-length",
+                                               "12",
+                                               "--no-special-tokens",
+                                               "--overwrite",
+                                               "--dry-run",
+                                               "--progress",
+                                               "json"});
   EXPECT_EQ(states.model, "m");
   EXPECT_EQ(states.input.path, "in.jsonl");
   EXPECT_EQ(states.output, "run");
@@ -69,26 +97,33 @@ TEST(Arguments, StatesTakesEverythingItNames) {
 
 TEST(Arguments, StatesDefaults) {
   const auto states = parsed<StatesArguments>({"states", "m", "text"});
-  EXPECT_TRUE(states.output.empty() && states.request.layers.empty() && states.request.sites.empty() && states.request.mix.empty());
+  EXPECT_TRUE(states.output.empty() && states.request.layers.empty() && states.request.sites.empty() &&
+              states.request.mix.empty());
   EXPECT_EQ(states.request.positions, "all");
   EXPECT_EQ(states.request.pool, Pooling::kNone);
   EXPECT_EQ(states.request.save_dtype, DType::kF32);
   EXPECT_EQ(states.shard_bytes, std::uint64_t{256} << 20);
-  EXPECT_FALSE(states.part || states.input.skip_bad || states.input.tokenize.truncate || states.input.tokenize.max_length);
+  EXPECT_FALSE(states.part || states.input.skip_bad || states.input.tokenize.truncate ||
+               states.input.tokenize.max_length);
   EXPECT_TRUE(states.input.tokenize.add_special_tokens);
   EXPECT_EQ(states.measure, Measure::kNorm);
 }
 
 TEST(Arguments, TextsStayAsTheyAreWritten) {
-  const auto states = parsed<StatesArguments>({"states", "m", "[CLS]", "[a,b]", "", "verify", "a b", "--json", "--", "--json", "-x", "--"});
+  const auto states = parsed<StatesArguments>(
+      {"states", "m", "[CLS]", "[a,b]", "", "verify", "a b", "--json", "--", "--json", "-x", "--"});
   EXPECT_THAT(states.input.texts, ElementsAre("[CLS]", "[a,b]", "", "verify", "a b", "--json", "-x", "--"));
 }
 
 TEST(Arguments, CommonFlagsHoldForEveryCommand) {
-  for (const std::vector<std::string>& command :
-       {std::vector<std::string>{"inspect", "m"}, {"tokenize", "m", "t"}, {"states", "m", "t"}, {"verify", "r"}, {"export", "r", "--to", "npz", "-o", "x"}}) {
+  for (const std::vector<std::string>& command : {std::vector<std::string>{"inspect", "m"},
+                                                  {"tokenize", "m", "t"},
+                                                  {"states", "m", "t"},
+                                                  {"verify", "r"},
+                                                  {"export", "r", "--to", "npz", "-o", "x"}}) {
     std::vector<std::string> words = command;
-    words.insert(words.end(), {"--json", "-q", "--threads", "3", "--dtype", "bf16", "--device", "cpu", "--isa", "avx2", "--no-color"});
+    words.insert(words.end(), {"--json", "-q", "--threads", "3", "--dtype", "bf16", "--device", "cpu", "--isa", "avx2",
+                               "--no-color"});
     const Result<Invocation> invocation = parse(words);
     ASSERT_TRUE(invocation) << command.front() << ": " << invocation.error().message;
     const CommonArguments& common = invocation->common;
@@ -105,12 +140,14 @@ TEST(Arguments, IsaComesFromTheEnvironmentUnlessTheFlagSaysOtherwise) {
 }
 
 TEST(Arguments, ExportNeedsFormatAndTarget) {
-  const auto arguments = parsed<ExportArguments>({"export", "run", "--to", "npz", "-o", "x.npz", "--overwrite", "--allow-incomplete"});
+  const auto arguments =
+      parsed<ExportArguments>({"export", "run", "--to", "npz", "-o", "x.npz", "--overwrite", "--allow-incomplete"});
   EXPECT_EQ(arguments.format, ExportFormat::kNpz);
   EXPECT_EQ(arguments.target, "x.npz");
   EXPECT_TRUE(arguments.overwrite && arguments.allow_incomplete);
   EXPECT_EQ(parsed<ExportArguments>({"export", "r", "--to", "npy", "-o", "x"}).format, ExportFormat::kNpy);
-  EXPECT_EQ(parsed<ExportArguments>({"export", "r", "--to", "safetensors", "-o", "x"}).format, ExportFormat::kSafetensors);
+  EXPECT_EQ(parsed<ExportArguments>({"export", "r", "--to", "safetensors", "-o", "x"}).format,
+            ExportFormat::kSafetensors);
   EXPECT_THAT(usage_error({"export", "run", "-o", "x"}), HasSubstr("--to"));
   EXPECT_THAT(usage_error({"export", "run", "--to", "npz"}), HasSubstr("-o"));
 }
@@ -164,7 +201,8 @@ TEST(Arguments, Sizes) {
   EXPECT_EQ(parse_size("12B"), 12U);
   EXPECT_EQ(parse_size("2tib"), std::uint64_t{2} << 40);
   EXPECT_EQ(parse_size("1KB"), 1000U);
-  for (const char* const text : {"", "0", "-1", "1.5MB", "8 MB", "8M", "MB", "8XB", "8MBB", "99999999999999999999", "9999999TiB"}) {
+  for (const char* const text :
+       {"", "0", "-1", "1.5MB", "8 MB", "8M", "MB", "8XB", "8MBB", "99999999999999999999", "9999999TiB"}) {
     EXPECT_FALSE(parse_size(text)) << text;
   }
 }
@@ -178,7 +216,8 @@ TEST(Arguments, Shards) {
   EXPECT_EQ(*parse_shard("auto/4", environment_of({{"SLURM_ARRAY_TASK_ID", "3"}})), (std::pair{3, 4}));
   EXPECT_EQ(*parse_shard("auto/4", environment_of({{"JOB_COMPLETION_INDEX", "2"}})), (std::pair{2, 4}));
   EXPECT_FALSE(parse_shard("auto/4", environment_of({{"SLURM_ARRAY_TASK_ID", "4"}})));
-  EXPECT_EQ(*parse_shard("1/4", environment_of({{"SLURM_ARRAY_TASK_ID", "3"}})), (std::pair{1, 4})) << "the environment was read unasked";
+  EXPECT_EQ(*parse_shard("1/4", environment_of({{"SLURM_ARRAY_TASK_ID", "3"}})), (std::pair{1, 4}))
+      << "the environment was read unasked";
 }
 
 }  // namespace

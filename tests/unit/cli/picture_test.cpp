@@ -32,7 +32,8 @@ Grid large_grid(std::size_t rows, std::size_t columns) {
     grid.rows.push_back("token" + std::to_string(row));
     grid.numbers.push_back(static_cast<std::int64_t>(row));
   }
-  for (std::size_t column = 0; column < columns; ++column) grid.columns.push_back({std::to_string(column), std::to_string(column)});
+  for (std::size_t column = 0; column < columns; ++column)
+    grid.columns.push_back({std::to_string(column), std::to_string(column)});
   for (std::size_t k = 0; k < rows * columns; ++k) grid.values.push_back(1 + static_cast<float>(k % 97));
   return grid;
 }
@@ -89,9 +90,7 @@ TEST(Picture, EveryWidthIsKept) {
   }
 }
 
-TEST(Picture, LayersOfBertBaseFitWithNumbers) {
-  EXPECT_THAT(draw(large_grid(2, 13), {}), HasSubstr("13.0"));
-}
+TEST(Picture, LayersOfBertBaseFitWithNumbers) { EXPECT_THAT(draw(large_grid(2, 13), {}), HasSubstr("13.0")); }
 
 TEST(Picture, LayersThatDoNotFitAreAveragedAndItSaysSo) {
   EXPECT_THAT(draw(large_grid(2, 200), {}), HasSubstr("a column is the mean of"));

@@ -24,14 +24,16 @@ std::string output_of(const std::string& command) {
   const std::unique_ptr<std::FILE, int (*)(std::FILE*)> pipe(popen(command.c_str(), "r"), pclose);
   if (!pipe) return out;
   std::array<char, 4096> buffer{};
-  for (std::size_t count = 0; (count = std::fread(buffer.data(), 1, buffer.size(), pipe.get())) > 0;) out.append(buffer.data(), count);
+  for (std::size_t count = 0; (count = std::fread(buffer.data(), 1, buffer.size(), pipe.get())) > 0;)
+    out.append(buffer.data(), count);
   return out;
 }
 
 /// A file with this content that goes away at the end of the test.
 class TemporaryFile {
  public:
-  explicit TemporaryFile(const std::string& content) : path_(testing::TempDir() + "layerscope_cli_" + std::to_string(getpid())) {
+  explicit TemporaryFile(const std::string& content)
+      : path_(testing::TempDir() + "layerscope_cli_" + std::to_string(getpid())) {
     std::ofstream(path_) << content;
   }
   ~TemporaryFile() { std::remove(path_.c_str()); }
@@ -50,7 +52,8 @@ std::string without_backslashes(std::string text) {
 
 TEST(OptionTable, RowsStandAtTheirFlagsPlace) {
   for (std::size_t k = 0; k < flag_table().size(); ++k) EXPECT_EQ(static_cast<std::size_t>(flag_table()[k].flag), k);
-  for (std::size_t k = 0; k < command_table().size(); ++k) EXPECT_EQ(static_cast<std::size_t>(command_table()[k].command), k);
+  for (std::size_t k = 0; k < command_table().size(); ++k)
+    EXPECT_EQ(static_cast<std::size_t>(command_table()[k].command), k);
 }
 
 TEST(OptionTable, EveryFlagIsInHelpManAndEveryCompletion) {
@@ -77,7 +80,8 @@ TEST(OptionTable, EveryFlagIsInHelpManAndEveryCompletion) {
 TEST(OptionTable, EveryCommandHasAnExampleAndIsListed) {
   for (const CommandRow& command : command_table()) {
     EXPECT_THAT(std::string(command.examples), HasSubstr("layerscope " + std::string(command.name)));
-    EXPECT_THAT(help_text(command.command), HasSubstr(std::string(command.examples.substr(0, command.examples.find('\n')))));
+    EXPECT_THAT(help_text(command.command),
+                HasSubstr(std::string(command.examples.substr(0, command.examples.find('\n')))));
     EXPECT_THAT(help_text(std::nullopt), HasSubstr("  " + std::string(command.name) + " "));
     EXPECT_THAT(without_backslashes(manual_page()), HasSubstr("layerscope " + std::string(command.name)));
   }

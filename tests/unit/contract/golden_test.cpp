@@ -2,8 +2,8 @@
 #include <gtest/gtest.h>
 
 #include "session/model_state.h"
-#include "tap/reducer.h"
 #include "support/golden.h"
+#include "tap/reducer.h"
 
 namespace layerscope::testing {
 namespace {
@@ -59,7 +59,26 @@ TEST_P(Golden, EverySiteEqualsTheReference) {
     ASSERT_GE(sites.size(), 4U);
     for (const std::string& site : sites) {
       const std::vector<float> expected = reference_->floats("r" + std::to_string(row) + "." + site);
-      EXPECT_LE(relative_l2(values.at(static_cast<std::uint64_t>(row), site), expected), kExact) << site << " of row " << row;
+      EXPECT_LE(relative_l2(values.at(static_cast<std::uint64_t>(row), site), expected), kExact)
+          << site << " of row " << row;
+    }
+  }
+}
+
+TEST_P(Golden, WholeResultsAreTheStreamedOnes) {
+  const auto model = open();
+  ASSERT_NE(model, nullptr);
+  const TapRequest request{.sites = "**"};
+  const Collected streamed = run(*model, all_rows(), plan(*model, request));
+  std::vector<TextRow> rows;
+  for (const int row : all_rows()) rows.push_back(text_row(*reference_, row, model->info().two_stacks));
+  for (const int threads : {1, 3}) {
+    const auto whole = model->states(rows, {.request = request, .threads = threads});
+    ASSERT_TRUE(whole.ok()) << whole.error().message;
+    for (std::size_t row = 0; row < rows.size(); ++row) {
+      EXPECT_EQ((*whole)[row].sites.size(), model->sites().sites.size());
+      for (const StateBlock& block : (*whole)[row].sites)
+        EXPECT_EQ(block.values, streamed.at(row, block.site)) << block.site;
     }
   }
 }
@@ -73,7 +92,8 @@ TEST_P(Golden, Bfloat16StaysNearTheReference) {
     for (const StoredSite& site : layers.stored()) {
       const std::string name = "r" + std::to_string(row) + "." + site.name;
       if (!reference_->has(name)) continue;
-      EXPECT_LE(relative_l2(values.at(static_cast<std::uint64_t>(row), site.name), reference_->floats(name)), kHalf) << name;
+      EXPECT_LE(relative_l2(values.at(static_cast<std::uint64_t>(row), site.name), reference_->floats(name)), kHalf)
+          << name;
     }
   }
 }
@@ -90,12 +110,14 @@ TEST_P(Golden, BitsDoNotDependOnCompanyOrPlan) {
       EXPECT_EQ(run(*model, rows, everything).all(), together.all()) << isa << " " << dtype;
       for (const int row : all_rows()) {
         const Collected alone = run(*model, {row}, everything);
-        for (const auto& [key, value] : alone.all()) EXPECT_EQ(value, together.at(key.first, key.second)) << key.second << " " << isa << " " << dtype;
+        for (const auto& [key, value] : alone.all())
+          EXPECT_EQ(value, together.at(key.first, key.second)) << key.second << " " << isa << " " << dtype;
       }
       for (const StoredSite& site : everything.stored()) {
         const TapPlan single = plan(*model, {.sites = site.name});
         const Collected early = run(*model, {2}, single);
-        EXPECT_EQ(early.at(2, site.name), together.at(2, site.name)) << site.name << " by itself, " << isa << " " << dtype;
+        EXPECT_EQ(early.at(2, site.name), together.at(2, site.name))
+            << site.name << " by itself, " << isa << " " << dtype;
         EXPECT_EQ(early.all().size(), 1U);
       }
     }
@@ -129,7 +151,9 @@ TEST_P(Golden, CachedStepsEqualTheWholeSequence) {
     class Frames : public Observer {
      public:
       Status observe(const Frame& frame) override {
-        for (std::int64_t i = 0; i < frame.rows.rows; ++i) rows[frame.observed].insert(rows[frame.observed].end(), frame.rows.row<float>(i), frame.rows.row<float>(i) + frame.rows.width);
+        for (std::int64_t i = 0; i < frame.rows.rows; ++i)
+          rows[frame.observed].insert(rows[frame.observed].end(), frame.rows.row<float>(i),
+                                      frame.rows.row<float>(i) + frame.rows.width);
         return {};
       }
       std::map<int, std::vector<float>> rows;
@@ -139,8 +163,11 @@ TEST_P(Golden, CachedStepsEqualTheWholeSequence) {
     for (std::size_t i = 0; i < layers.observed().size(); ++i) {
       const std::vector<float>& all = whole.at(static_cast<std::uint64_t>(row), layers.observed()[i].name);
       const auto width = static_cast<std::size_t>(layers.observed()[i].width);
-      const std::vector<float> expected(all.begin() + static_cast<std::ptrdiff_t>(static_cast<std::size_t>(first) * width), all.begin() + static_cast<std::ptrdiff_t>(static_cast<std::size_t>(first + step) * width));
-      EXPECT_LE(relative_l2(frames.rows[static_cast<int>(i)], expected), 1e-6) << layers.observed()[i].name << " at token " << first;
+      const std::vector<float> expected(
+          all.begin() + static_cast<std::ptrdiff_t>(static_cast<std::size_t>(first) * width),
+          all.begin() + static_cast<std::ptrdiff_t>(static_cast<std::size_t>(first + step) * width));
+      EXPECT_LE(relative_l2(frames.rows[static_cast<int>(i)], expected), 1e-6)
+          << layers.observed()[i].name << " at token " << first;
     }
     first += step;
   }
@@ -163,20 +190,29 @@ TEST_P(Golden, AnyStepCanBeTheFirst) {
   for (int block = 0; block < static_cast<int>(stack.blocks.size()); ++block) {
     const auto& steps = stack.blocks[static_cast<std::size_t>(block)].steps;
     for (int step = 0; step < static_cast<int>(steps.size()); ++step) {
-      const StartPoint start{.stack = id, .block = block, .step = step, .stream = {.data = reinterpret_cast<const std::byte*>(stream.data()), .rows = batch.tokens(id), .width = spec.width, .stride = spec.width}};
+      const StartPoint start{.stack = id,
+                             .block = block,
+                             .step = step,
+                             .stream = {.data = reinterpret_cast<const std::byte*>(stream.data()),
+                                        .rows = batch.tokens(id),
+                                        .width = spec.width,
+                                        .stride = spec.width}};
       Collected values(final_only);
       Reducer reducer(batch, final_only, values);
       const Status status = model->state().engine->run(batch, final_only, reducer, {.start = start});
       ASSERT_TRUE(status.ok()) << status.error().message;
-      EXPECT_EQ(values.at(2, prefix + "final"), whole.at(2, prefix + "final")) << "from block " << block << " step " << step;
-      stream = whole.at(2, prefix + "block." + std::to_string(block) + "." + steps[static_cast<std::size_t>(step)].slot + ".sum");
+      EXPECT_EQ(values.at(2, prefix + "final"), whole.at(2, prefix + "final"))
+          << "from block " << block << " step " << step;
+      stream = whole.at(
+          2, prefix + "block." + std::to_string(block) + "." + steps[static_cast<std::size_t>(step)].slot + ".sum");
     }
   }
 }
 
 INSTANTIATE_TEST_SUITE_P(Models, Golden, ::testing::ValuesIn(golden_models()), [](const auto& parameter) {
   std::string name = parameter.param;
-  std::replace_if(name.begin(), name.end(), [](char c) { return std::isalnum(static_cast<unsigned char>(c)) == 0; }, '_');
+  std::replace_if(
+      name.begin(), name.end(), [](char c) { return std::isalnum(static_cast<unsigned char>(c)) == 0; }, '_');
   return name;
 });
 

@@ -1,4 +1,5 @@
-// Attention: its precision over shapes and masks, what a masked key may do, and that a row's bits depend on what it sees.
+// Attention: its precision over shapes and masks, what a masked key may do, and that a row's bits depend on what it
+// sees.
 #include <limits>
 
 #include "support.h"
@@ -23,7 +24,17 @@ struct Operands {
         v(random_rows(DType::kF32, c.keys, c.kv_heads * c.d_v, 3, 1)),
         table(random_floats(c.heads * 2 * (c.keys + c.queries + c.first), 4)) {
     bias = {table.data(), 2 * (c.keys + c.queries + c.first), c.keys + c.queries + c.first};
-    arguments = {q.view(), k.view(), v.view(), c.heads, c.kv_heads, c.d_qk, c.d_v, c.scale, c.reach, c.first, c.bias ? &bias : nullptr};
+    arguments = {q.view(),
+                 k.view(),
+                 v.view(),
+                 c.heads,
+                 c.kv_heads,
+                 c.d_qk,
+                 c.d_v,
+                 c.scale,
+                 c.reach,
+                 c.first,
+                 c.bias ? &bias : nullptr};
   }
   Operands(const Operands&) = delete;
   Operands& operator=(const Operands&) = delete;
@@ -68,7 +79,9 @@ TEST_P(Attention, IsThatOfFloat64) {
     Rows expected(DType::kF64, c.queries, c.heads * c.d_v);
     reference::attention<double>(operands.arguments, expected.mutable_view());
     for (const DType type : {DType::kF32, operand}) {
-      EXPECT_LT(relative_l2(run(operands.arguments, type), expected), operand == DType::kBF16 ? 1.2e-2 : c.scale == 1 ? 1.5e-6 : 6e-7)
+      EXPECT_LT(relative_l2(run(operands.arguments, type), expected), operand == DType::kBF16 ? 1.2e-2
+                                                                      : c.scale == 1          ? 1.5e-6
+                                                                                              : 6e-7)
           << c.queries << " queries, " << c.keys << " keys, d " << c.d_qk << ", " << c.d_v;
     }
   }
@@ -104,13 +117,15 @@ TEST_P(Attention, ARowAloneHasTheSameBits) {
     const Operands operands(c);
     const Rows together = run(operands.arguments, DType::kF32);
     for (std::int64_t row = 0; row < c.queries; row += 1 + c.queries / 23) {
-      for (const std::int64_t count : {std::int64_t{1}, std::min<std::int64_t>(7, c.queries - row), std::min<std::int64_t>(50, c.queries - row)}) {
+      for (const std::int64_t count :
+           {std::int64_t{1}, std::min<std::int64_t>(7, c.queries - row), std::min<std::int64_t>(50, c.queries - row)}) {
         AttentionArguments part = operands.arguments;
         part.q = operands.q.slice(row, count);
         part.first_position = c.first + row;
         const Rows alone = run(part, DType::kF32);
         for (std::int64_t i = 0; i < count; ++i) {
-          EXPECT_TRUE(same_bytes(alone, i, together, row + i)) << "row " << row + i << " of " << c.queries << ", " << count << " together";
+          EXPECT_TRUE(same_bytes(alone, i, together, row + i))
+              << "row " << row + i << " of " << c.queries << ", " << count << " together";
         }
       }
     }

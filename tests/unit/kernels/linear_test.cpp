@@ -1,4 +1,5 @@
 // Matrix products: their precision, and that a row's bits do not depend on its company.
+#include <omp.h>
 #include <dnnl.hpp>
 
 #include <functional>
@@ -26,23 +27,32 @@ TEST_P(Linear, IsThatOfFloat64) {
     std::int64_t rows, inputs, outputs;
   };
   for (const Size size : {Size{1, 1, 1}, {3, 5, 7}, {17, 33, 65}, {40, 384, 130}, {300, 64, 96}, {2, 1000, 33}}) {
-    for (const Activation activation : {Activation::kNone, Activation::kRelu, Activation::kGeluErf, Activation::kGeluTanh,
-                                        Activation::kSilu, Activation::kQuickGelu, Activation::kTanh, Activation::kSigmoid}) {
-      for (const bool with_bias : {false, true}) {
-        const Rows weights = random_rows(operand, size.outputs, size.inputs, 1, 3, 0, 0.1);
-        const std::vector<float> bias = with_bias ? random_floats(size.outputs, 2) : std::vector<float>();
-        const Rows in = random_rows(operand, size.rows, size.inputs, 3);
+    const Rows weights = random_rows(operand, size.outputs, size.inputs, 1, 3, 0, 0.1);
+    const Rows in = random_rows(operand, size.rows, size.inputs, 3);
+    const MatrixView matrix{operand, weights.bytes.data(), size.outputs, size.inputs, weights.stride, 1};
+    for (const bool with_bias : {false, true}) {
+      const std::vector<float> bias = with_bias ? random_floats(size.outputs, 2) : std::vector<float>();
+      Rows product(DType::kF64, size.rows, size.outputs);
+      reference::linear<double>(std::span(&matrix, 1), bias, Activation::kNone, in.view(), product.mutable_view());
+      for (const Activation activation :
+           {Activation::kNone, Activation::kRelu, Activation::kGeluErf, Activation::kGeluTanh, Activation::kSilu,
+            Activation::kQuickGelu, Activation::kTanh, Activation::kSigmoid}) {
         const auto linear = packed(weights, bias, activation);
         ASSERT_NE(linear, nullptr);
         EXPECT_EQ(linear->inputs, size.inputs);
         EXPECT_EQ(linear->outputs, size.outputs);
+        Rows expected = product;
+        for (std::int64_t row = 0; row < size.rows; ++row) {
+          for (std::int64_t o = 0; o < size.outputs; ++o) {
+            expected.set(row, o, reference::activate<double>(activation, product.at(row, o)));
+          }
+        }
         for (const DType type : {DType::kF32, operand}) {
-          Rows out(type, size.rows, size.outputs, 5), expected(DType::kF64, size.rows, size.outputs);
-          const MatrixView matrix{operand, weights.bytes.data(), size.outputs, size.inputs, weights.stride, 1};
-          reference::linear<double>(std::span(&matrix, 1), bias, activation, in.view(), expected.mutable_view());
+          Rows out(type, size.rows, size.outputs, 5);
           ASSERT_TRUE(backend->linear(*linear, in.view(), out.mutable_view(), *scratch).ok());
           EXPECT_LT(relative_l2(out, expected), type == DType::kBF16 ? 4e-3 : 1e-6)
-              << size.rows << "x" << size.inputs << "x" << size.outputs << " activation " << static_cast<int>(activation);
+              << size.rows << "x" << size.inputs << "x" << size.outputs << " activation "
+              << static_cast<int>(activation);
           EXPECT_TRUE(out.gaps_intact());
         }
       }
@@ -83,7 +93,8 @@ int changed_rows(const Multiply& multiply, const Rows& in, DType out_type, std::
   Rows expected(out_type, in.rows, outputs);
   multiply(in.view(), expected.mutable_view());
   int changed = 0;
-  for (const std::int64_t rows : {1, 2, 3, 5, 7, 8, 15, 16, 17, 31, 33, 48, 63, 64, 65, 100, 127, 129, 191, 240, 255, 256, 257, 272, 300, 511, 512, 513, 600}) {
+  for (const std::int64_t rows : {1,   2,   3,   5,   7,   8,   15,  16,  17,  31,  33,  48,  63,  64, 65,
+                                  100, 127, 129, 191, 240, 255, 256, 257, 272, 300, 511, 512, 513, 600}) {
     for (const std::int64_t offset : {std::int64_t{0}, std::int64_t{1}, std::int64_t{13}, in.rows - rows}) {
       if (rows + offset > in.rows || offset < 0) continue;
       Rows out(out_type, rows, outputs);
@@ -113,7 +124,8 @@ TEST_P(Linear, ARowsBitsDoNotDependOnItsCompany) {
 }
 
 TEST(LinearControl, TheCheckCatchesAProductThatDependsOnTheNumberOfRows) {
-  // Sums in two halves when there are many rows, in one chain when there are few: what libraries do to use more registers.
+  // Sums in two halves when there are many rows, in one chain when there are few: what libraries do to use more
+  // registers.
   const std::int64_t inputs = 100, outputs = 9;
   const Rows weights = random_rows(DType::kF32, outputs, inputs, 1), in = random_rows(DType::kF32, 600, inputs, 3);
   const auto multiply = [&](const RowsView& rows, const MutableRows& out) {
@@ -132,13 +144,14 @@ TEST(LinearControl, TheCheckCatchesAProductThatDependsOnTheNumberOfRows) {
 
 TEST(LinearControl, TheLibrarysPlainProductIsNotRowInvariant) {
   // The reason why products go through packed weights and fixed tiles. A library that passes has outgrown this test.
+  omp_set_num_threads(1);
   int changed = 0;
-  for (const std::int64_t outputs : {48, 384, 100}) {
-    for (const std::int64_t inputs : {384, 1536, 1000}) {
+  for (const std::int64_t outputs : {48, 100}) {
+    for (const std::int64_t inputs : {384, 1000}) {
       const Rows weights = random_rows(DType::kF32, inputs, outputs, 1), in = random_rows(DType::kF32, 600, inputs, 3);
       const auto multiply = [&](const RowsView& rows, const MutableRows& out) {
-        dnnl::sgemm('N', 'N', rows.rows, outputs, inputs, 1, rows.row<float>(0), rows.stride, weights.view().row<float>(0), outputs, 0,
-                    out.row<float>(0), out.stride);
+        dnnl::sgemm('N', 'N', rows.rows, outputs, inputs, 1, rows.row<float>(0), rows.stride,
+                    weights.view().row<float>(0), outputs, 0, out.row<float>(0), out.stride);
       };
       changed += changed_rows(multiply, in, DType::kF32, outputs);
     }

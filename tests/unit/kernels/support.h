@@ -19,19 +19,27 @@ namespace layerscope::testing_support {
 /// Rows that own their memory. What lies between width and stride is a pattern that must survive.
 struct Rows {
   Rows(DType type, std::int64_t count, std::int64_t wide, std::int64_t gap = 0)
-      : dtype(type), rows(count), width(wide), stride(wide + gap),
+      : dtype(type),
+        rows(count),
+        width(wide),
+        stride(wide + gap),
         bytes(static_cast<std::size_t>(count * (wide + gap)) * dtype_size(type), std::byte{0x5A}) {}
   [[nodiscard]] RowsView view() const { return {dtype, bytes.data(), rows, width, stride}; }
   [[nodiscard]] MutableRows mutable_view() { return {dtype, bytes.data(), rows, width, stride}; }
   [[nodiscard]] RowsView slice(std::int64_t first, std::int64_t count) const {
     return {dtype, bytes.data() + first * stride * static_cast<std::int64_t>(dtype_size(dtype)), count, width, stride};
   }
-  [[nodiscard]] double at(std::int64_t row, std::int64_t column) const { return reference::load<double>(view(), row, column); }
-  void set(std::int64_t row, std::int64_t column, double value) { reference::store(mutable_view(), row, column, value); }
+  [[nodiscard]] double at(std::int64_t row, std::int64_t column) const {
+    return reference::load<double>(view(), row, column);
+  }
+  void set(std::int64_t row, std::int64_t column, double value) {
+    reference::store(mutable_view(), row, column, value);
+  }
   [[nodiscard]] bool gaps_intact() const {
     const std::size_t size = dtype_size(dtype);
     for (std::int64_t row = 0; row < rows; ++row) {
-      for (std::size_t i = static_cast<std::size_t>(row * stride + width) * size; i < static_cast<std::size_t>((row + 1) * stride) * size; ++i) {
+      for (std::size_t i = static_cast<std::size_t>(row * stride + width) * size;
+           i < static_cast<std::size_t>((row + 1) * stride) * size; ++i) {
         if (bytes[i] != std::byte{0x5A}) return false;
       }
     }
@@ -42,8 +50,8 @@ struct Rows {
   std::vector<std::byte> bytes;
 };
 
-inline Rows random_rows(DType dtype, std::int64_t rows, std::int64_t width, unsigned seed, std::int64_t gap = 0, double mean = 0,
-                        double deviation = 1) {
+inline Rows random_rows(DType dtype, std::int64_t rows, std::int64_t width, unsigned seed, std::int64_t gap = 0,
+                        double mean = 0, double deviation = 1) {
   std::mt19937 generator(seed);
   std::normal_distribution<double> normal(mean, deviation);
   Rows result(dtype, rows, width, gap);
@@ -74,7 +82,8 @@ inline double relative_l2(const Rows& a, const Rows& b) {
   return norm > 0 ? std::sqrt(difference / norm) : std::sqrt(difference);
 }
 
-/// Rounding errors that a result of this type may have: a few units in the last place of f32, at most 2^-8 of an element of bf16.
+/// Rounding errors that a result of this type may have: a few units in the last place of f32, at most 2^-8 of an
+/// element of bf16.
 inline double tolerance(DType dtype) { return dtype == DType::kBF16 ? 4e-3 : 5e-7; }
 
 inline bool same_bytes(const Rows& a, std::int64_t a_row, const Rows& b, std::int64_t b_row) {
@@ -96,7 +105,9 @@ inline std::vector<Kind> all_kinds() {
   }
   return kinds;
 }
-inline void PrintTo(const Kind& kind, std::ostream* out) { *out << kind.isa << (kind.precision == Precision::kBF16 ? "/bf16" : "/f32"); }
+inline void PrintTo(const Kind& kind, std::ostream* out) {
+  *out << kind.isa << (kind.precision == Precision::kBF16 ? "/bf16" : "/f32");
+}
 
 class EveryBackend : public ::testing::TestWithParam<Kind> {
  protected:

@@ -1,0 +1,152 @@
+// layerscope_bench_states [TOKENS] [FOLDER]: all layers of random encoders, as a share of the matrix rate measured
+// beside it in the same run: layers only, written to a run folder, and what hashing the shards costs. FOLDER should be
+// in memory.
+#include <atomic>
+#include <chrono>
+#include <cstdio>
+#include <cstdlib>
+#include <string>
+#include <thread>
+
+#include "base/hash.h"
+#include "job/states_job.h"
+#include "measure.h"
+#include "random_model.h"
+#include "session/model_state.h"
+
+namespace layerscope::bench {
+namespace {
+
+constexpr int kWorkers = 2;
+constexpr EncoderShape kShapes[] = {{"BERT-base", 768, 3072, 12, 12}, {"MiniLM", 384, 1536, 6, 12}};
+
+double now() { return std::chrono::duration<double>(std::chrono::steady_clock::now().time_since_epoch()).count(); }
+
+class Nothing : public Sink {
+ public:
+  Status accept(const StateFrame&) override { return {}; }
+};
+
+/// FLOP/s of the model's own matrix shapes, two workers, 256 rows, by the wall clock.
+double matrix_rate(const Backend& backend, const EncoderShape& shape) {
+  const std::pair<std::int64_t, std::int64_t> products[] = {{shape.width, 3 * shape.width},
+                                                            {shape.width, shape.width},
+                                                            {shape.width, shape.hidden},
+                                                            {shape.hidden, shape.width}};
+  std::vector<std::unique_ptr<PackedLinear>> weights;
+  double operations = 0;
+  for (const auto& [inputs, outputs] : products) {
+    weights.push_back(random_linear(backend, inputs, outputs));
+    operations += 2.0 * 256 * static_cast<double>(inputs * outputs);
+  }
+  const int repeats = std::max(4, static_cast<int>(4e10 / operations));
+  double best = 0;
+  for (int round = 0; round < 3; ++round) {
+    const double start = now();
+    on_workers(backend, kWorkers, [&](int) {
+      const auto scratch = backend.make_scratch();
+      const Matrix in(backend.info().operand, 256, shape.hidden);
+      Matrix out(DType::kF32, 256, shape.hidden);
+      const double begin = now();
+      for (int i = 0; i < repeats; ++i) {
+        for (const auto& linear : weights) {
+          const MutableRows to{DType::kF32, out.bytes.data(), 256, linear->outputs, linear->outputs};
+          (void)backend.linear(*linear, {in.dtype, in.bytes.data(), 256, linear->inputs, linear->inputs}, to, *scratch);
+        }
+      }
+      return now() - begin;
+    });
+    best = std::max(best, kWorkers * repeats * operations / (now() - start));
+  }
+  return best;
+}
+
+int fail(const Error& error) {
+  std::fprintf(stderr, "%s\n", error.message.c_str());
+  return 1;
+}
+
+int measure(const EncoderShape& shape, const char* dtype, std::int64_t tokens, const std::string& folder) {
+  const std::string path = folder + "/" + shape.name;
+  const auto opened = Model::open(path, {.dtype = dtype});
+  if (!opened.ok()) return fail(opened.error());
+  const Model& model = **opened;
+  const auto plan = TapPlan::compile(model.sites(), {.layers = "all"});
+  if (!plan.ok()) return fail(plan.error());
+
+  const std::vector<std::int64_t> lengths = row_lengths(tokens);
+  std::vector<Batch> batches(1);
+  std::string lines;
+  std::mt19937 generator(3);
+  double squares = 0, total = 0;
+  for (std::size_t row = 0; row < lengths.size(); ++row) {
+    TextRow text;
+    text.ids.emplace();
+    for (std::int64_t i = 0; i < lengths[row]; ++i)
+      text.ids->push_back(static_cast<std::int32_t>(generator() % kVocabulary));
+    if (batches.back().tokens(StackId::kEncoder) + lengths[row] > 1024) batches.emplace_back();
+    model.append(batches.back(), *model.tokenize(text), static_cast<std::int64_t>(row), row);
+    lines += "{\"ids\":[";
+    for (std::size_t i = 0; i < text.ids->size(); ++i) lines += (i == 0 ? "" : ",") + std::to_string((*text.ids)[i]);
+    lines += "]}\n";
+    squares += static_cast<double>(lengths[row] * lengths[row]);
+    total += static_cast<double>(lengths[row]);
+  }
+  std::ofstream(folder + "/rows.jsonl") << lines;
+  const double operations =
+      2 * shape.block_weights() * total + 4 * static_cast<double>(shape.layers * shape.width) * squares;
+
+  const double before = matrix_rate(model.state().engine->backend(), shape);
+  std::atomic<std::size_t> next{0};
+  const double layers_start = now();
+  on_workers(model.state().engine->backend(), kWorkers, [&](int) {
+    Nothing nothing;
+    for (std::size_t i = next++; i < batches.size(); i = next++) (void)model.run(batches[i], *plan, nothing);
+    return 0.0;
+  });
+  const double layers = operations / (now() - layers_start);
+
+  const std::string run = folder + "/run";
+  auto rows = open_rows(folder + "/rows.jsonl", true);
+  if (!rows.ok()) return fail(rows.error());
+  const auto bytes_a_token = static_cast<std::uint64_t>((shape.layers + 1) * shape.width * 4);
+  const StatesJobOptions options{.run_folder = run,
+                                 .request = {.layers = "all"},
+                                 .shard_bytes = bytes_a_token * static_cast<std::uint64_t>(tokens) / 6,
+                                 .threads = kWorkers,
+                                 .overwrite = true};
+  const double job_start = now();
+  const auto result = run_states_job(model, **rows, options, {});
+  const double job = operations / (now() - job_start);
+  if (!result.ok()) return fail(result.error());
+  const double hash_start = now();
+  for (const auto& entry : std::filesystem::directory_iterator(run)) (void)hash_file(entry.path(), ErrorCode::kRuntime);
+  const double hashing = now() - hash_start;
+  const double after = matrix_rate(model.state().engine->backend(), shape);
+  const double rate = (before + after) / 2;
+  std::printf(
+      "%-10s %-5s matrix %7.1f GFLOP/s (%.1f before, %.1f after)   layers %.3f   written %.3f   %lld shards, %.2f GB, "
+      "hashing them alone %.3f of the run\n",
+      shape.name, dtype, rate * 1e-9, before * 1e-9, after * 1e-9, layers / rate, job / rate,
+      static_cast<long long>(result->done.shards), static_cast<double>(result->done.bytes_written) * 1e-9,
+      hashing / kWorkers / (operations / job));
+  std::filesystem::remove_all(run);
+  return 0;
+}
+
+}  // namespace
+}  // namespace layerscope::bench
+
+int main(int argc, char** argv) {
+  using namespace layerscope::bench;
+  const std::int64_t tokens = argc > 1 ? std::atoll(argv[1]) : 40000;
+  const std::string folder = std::string(argc > 2 ? argv[2] : "/dev/shm") + "/layerscope-bench";
+  int status = 0;
+  for (const EncoderShape& shape : kShapes) {
+    write_model(folder + "/" + shape.name, shape);
+    const bool small = shape.width < 512;
+    for (const char* dtype : {"f32", "bf16"}) status |= measure(shape, dtype, small ? 6 * tokens : tokens, folder);
+  }
+  std::filesystem::remove_all(folder);
+  return status;
+}

@@ -1,0 +1,99 @@
+// Model::states: whole results in memory.
+#include <algorithm>
+#include <atomic>
+#include <cstring>
+#include <mutex>
+#include <new>
+#include <thread>
+
+#include "base/try.h"
+#include "session/model_state.h"
+
+namespace layerscope {
+namespace {
+
+constexpr std::int64_t kBatchTokens = 1024;
+
+// Every sequence writes into its own block, so that workers need no lock.
+class Blocks : public Sink {
+ public:
+  explicit Blocks(std::vector<RowStates>& rows) : rows_(rows) {}
+  Status accept(const StateFrame& frame) override {
+    StateBlock& block = rows_[static_cast<std::size_t>(frame.tag)].sites[static_cast<std::size_t>(frame.site)];
+    std::memcpy(block.values.data() + frame.first_row * block.width, frame.rows.data,
+                static_cast<std::size_t>(frame.rows.rows * frame.rows.width) * sizeof(float));
+    return {};
+  }
+
+ private:
+  std::vector<RowStates>& rows_;
+};
+
+void shape_blocks(const TapPlan& plan, std::int64_t number, const ModelInfo& info, RowStates& row) {
+  const auto main = static_cast<std::int64_t>(row.row.main.ids.size());
+  const std::int64_t decoder = row.row.decoder ? static_cast<std::int64_t>(row.row.decoder->ids.size()) : main;
+  const std::array<std::int64_t, 2> tokens = {main, info.two_stacks ? decoder : main};
+  for (std::size_t i = 0; i < plan.stored().size(); ++i) {
+    const std::int64_t rows = plan.stored_rows(i, number, tokens), elements = plan.stored_elements(i, number, tokens);
+    row.sites.push_back(
+        {.site = plan.stored()[i].name, .rows = rows, .width = rows == 0 ? plan.stored()[i].width : elements / rows});
+    row.sites.back().values.resize(static_cast<std::size_t>(elements));
+  }
+}
+
+}  // namespace
+
+const StateBlock* RowStates::find(std::string_view site) const noexcept {
+  const auto found =
+      std::find_if(sites.begin(), sites.end(), [&](const StateBlock& block) { return block.site == site; });
+  return found == sites.end() ? nullptr : &*found;
+}
+
+Result<std::vector<RowStates>> Model::states(const std::vector<TextRow>& rows, const StatesOptions& options) const try {
+  if (options.request.save_dtype != DType::kF32)
+    return Error{ErrorCode::kUsage, "whole results are float32, save_dtype is for stored runs"};
+  LAYERSCOPE_ASSIGN(const TapPlan plan, TapPlan::compile(sites(), options.request));
+  std::vector<RowStates> results(rows.size());
+  std::vector<Batch> batches;
+  for (std::size_t i = 0; i < rows.size(); ++i) {
+    auto ready = tokenize(rows[i], options.tokenize);
+    if (!ready) return Error{ready.error().code, "row " + std::to_string(i) + ": " + ready.error().message};
+    results[i].row = std::move(ready).value();
+    shape_blocks(plan, static_cast<std::int64_t>(i), info(), results[i]);
+    const auto added = static_cast<std::int64_t>(results[i].row.main.ids.size());
+    const StackId main = state_->spec.encoder ? StackId::kEncoder : StackId::kDecoder;
+    if (batches.empty() || batches.back().tokens(main) + added > kBatchTokens) batches.emplace_back();
+    append(batches.back(), results[i].row, static_cast<std::int64_t>(i), i);
+  }
+  Blocks sink(results);
+  std::atomic<std::size_t> next{0};
+  std::mutex mutex;
+  Status first_error;
+  const auto work = [&] {
+    enter_worker();
+    for (std::size_t i = next++; i < batches.size(); i = next++) {
+      Status status = run(batches[i], plan, sink);
+      const std::lock_guard lock(mutex);
+      if (!status && first_error) first_error = std::move(status);
+    }
+  };
+  std::vector<std::thread> workers;
+  const auto count = std::clamp<std::size_t>(static_cast<std::size_t>(std::max(options.threads, 1)), 1,
+                                             std::max<std::size_t>(batches.size(), 1));
+  for (std::size_t i = 0; i < count; ++i) workers.emplace_back(work);
+  for (std::thread& worker : workers) worker.join();
+  if (!first_error) return Error(first_error.error());
+  return results;
+} catch (const std::bad_alloc&) {
+  return Error{ErrorCode::kResource,
+               "out of memory while collecting whole results; store them with the bulk job instead"};
+}
+
+Result<std::vector<RowStates>> Model::states(const std::vector<std::string>& texts,
+                                             const StatesOptions& options) const {
+  std::vector<TextRow> rows(texts.size());
+  for (std::size_t i = 0; i < texts.size(); ++i) rows[i].text = texts[i];
+  return states(rows, options);
+}
+
+}  // namespace layerscope
