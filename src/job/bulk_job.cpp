@@ -23,9 +23,10 @@ int worker_count(const StatesJobOptions& options) {
 
 Status check_options(const StatesJobOptions& options) {
   if (options.shard_bytes == 0) return Error{ErrorCode::kUsage, "--shard-size 0: expected at least one byte"};
-  if (options.part && (options.part->second < 1 || options.part->first < 0 || options.part->first >= options.part->second)) {
-    return Error{ErrorCode::kUsage, "--shard " + std::to_string(options.part->first) + "/" + std::to_string(options.part->second) +
-                                        ": expected i/N with 0 <= i < N"};
+  if (options.part &&
+      (options.part->second < 1 || options.part->first < 0 || options.part->first >= options.part->second)) {
+    return Error{ErrorCode::kUsage, "--shard " + std::to_string(options.part->first) + "/" +
+                                        std::to_string(options.part->second) + ": expected i/N with 0 <= i < N"};
   }
   return {};
 }
@@ -64,7 +65,8 @@ std::string existing_folder(std::string path) {
 }
 
 Error refused(const RunWriter& run, const std::string& difference) {
-  return {ErrorCode::kUsage, run.folder() + ": cannot be resumed, " + difference + "; give the same command, name another folder, or --overwrite starts anew"};
+  return {ErrorCode::kUsage, run.folder() + ": cannot be resumed, " + difference +
+                                 "; give the same command, name another folder, or --overwrite starts anew"};
 }
 
 /// Reads the input again up to the end of what the journal holds, and compares.
@@ -77,10 +79,11 @@ Status replay_input(RowReader& rows, const RunWriter& run) {
     if (!row) break;
     next_row = row->number + 1;
   }
-  if (next_row == last.next_row && rows.bytes() == last.input_bytes && rows.prefix_hash() == last.input_prefix_xxh128) return {};
+  if (next_row == last.next_row && rows.bytes() == last.input_bytes && rows.prefix_hash() == last.input_prefix_xxh128)
+    return {};
   return refused(run, "the input is another one: up to row " + std::to_string(last.next_row) + " the run has read " +
-                          std::to_string(last.input_bytes) + " bytes with hash " + last.input_prefix_xxh128 + ", this command " +
-                          std::to_string(rows.bytes()) + " bytes with hash " + rows.prefix_hash());
+                          std::to_string(last.input_bytes) + " bytes with hash " + last.input_prefix_xxh128 +
+                          ", this command " + std::to_string(rows.bytes()) + " bytes with hash " + rows.prefix_hash());
 }
 
 /// A complete run: the rest of the input must be what it was.
@@ -91,15 +94,20 @@ Status check_whole_input(RowReader& rows, const RunWriter& run) {
   }
   const Manifest& manifest = *run.found();
   if (rows.bytes() == manifest.input_bytes && rows.prefix_hash() == manifest.input_xxh128) return {};
-  return refused(run, "the input is another one: the complete run has read " + std::to_string(manifest.input_bytes) + " bytes with hash " +
-                          manifest.input_xxh128 + ", this command " + std::to_string(rows.bytes()) + " bytes with hash " + rows.prefix_hash());
+  return refused(run, "the input is another one: the complete run has read " + std::to_string(manifest.input_bytes) +
+                          " bytes with hash " + manifest.input_xxh128 + ", this command " +
+                          std::to_string(rows.bytes()) + " bytes with hash " + rows.prefix_hash());
 }
 
 /// One job, from its options to its result.
 class BulkJob {
  public:
   BulkJob(const RowRunner& model, RowReader& rows, const StatesJobOptions& options, const JobHooks& hooks)
-      : model_(model), rows_(rows), options_(options), hooks_(hooks), workers_(worker_count(options)),
+      : model_(model),
+        rows_(rows),
+        options_(options),
+        hooks_(hooks),
+        workers_(worker_count(options)),
         batch_tokens_(options.batch_tokens > 0 ? options.batch_tokens : kBatchTokens),
         feed_(model, rows, {options.tokenize, options.part}) {}
 
@@ -168,11 +176,13 @@ class BulkJob {
       result_.already_complete = true;
       begin_.skipped = run.found()->skipped;
       result_.done = begin_;
-      note(run.folder() + ": is complete and sound: " + std::to_string(begin_.rows) + " rows in " + std::to_string(begin_.shards) + " shards");
+      note(run.folder() + ": is complete and sound: " + std::to_string(begin_.rows) + " rows in " +
+           std::to_string(begin_.shards) + " shards");
       return {};
     }
     LAYERSCOPE_TRY(run.recover());
-    note(run.folder() + ": resuming after " + std::to_string(begin_.rows) + " rows in " + std::to_string(begin_.shards) + " shards");
+    note(run.folder() + ": resuming after " + std::to_string(begin_.rows) + " rows in " +
+         std::to_string(begin_.shards) + " shards");
     return {};
   }
 
@@ -189,7 +199,8 @@ class BulkJob {
     result_.estimated_tokens = size->tokens;
     result_.estimated_bytes = size->bytes;
     if (size->bytes <= result_.free_bytes) return {};
-    return Error{ErrorCode::kResource, run.folder() + ": the run needs about " + size_text(size->bytes) + ", " + size_text(result_.free_bytes) +
+    return Error{ErrorCode::kResource, run.folder() + ": the run needs about " + size_text(size->bytes) + ", " +
+                                           size_text(result_.free_bytes) +
                                            " free; make room, or store less (--layers, --pool, --save-dtype f16)"};
   }
 
@@ -199,7 +210,8 @@ class BulkJob {
     Status status = pipeline.run();
     if (status) status = complete(run, pipeline);
     if (!status) {
-      // What is left unfinished goes; if that fails too, the next start does it, and the first error is the one to tell.
+      // What is left unfinished goes; if that fails too, the next start does it, and the first error is the one to
+      // tell.
       if (const Status cleaned = run.recover(); !cleaned) note(cleaned.error().message);
       return std::move(status).error();
     }
@@ -233,7 +245,8 @@ class BulkJob {
 
 }  // namespace
 
-Result<JobResult> run_bulk_job(const RowRunner& model, RowReader& rows, const StatesJobOptions& options, const JobHooks& hooks) {
+Result<JobResult> run_bulk_job(const RowRunner& model, RowReader& rows, const StatesJobOptions& options,
+                               const JobHooks& hooks) {
   try {
     return BulkJob(model, rows, options, hooks).run();
   } catch (const std::bad_alloc&) {

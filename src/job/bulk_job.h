@@ -7,6 +7,7 @@
 namespace layerscope {
 
 /// As run_states_job.
-[[nodiscard]] Result<JobResult> run_bulk_job(const RowRunner& model, RowReader& rows, const StatesJobOptions& options, const JobHooks& hooks);
+[[nodiscard]] Result<JobResult> run_bulk_job(const RowRunner& model, RowReader& rows, const StatesJobOptions& options,
+                                             const JobHooks& hooks);
 
 }  // namespace layerscope

@@ -18,7 +18,8 @@ class NullSink final : public Sink {
 
 }  // namespace
 
-std::optional<SizeEstimate> estimate_size(const RowFeed::Preview& preview, const TapPlan& plan, const ShardSchema& schema, std::uint64_t begin,
+std::optional<SizeEstimate> estimate_size(const RowFeed::Preview& preview, const TapPlan& plan,
+                                          const ShardSchema& schema, std::uint64_t begin,
                                           std::optional<std::uint64_t> total) {
   ShardCounts counts;
   counts.elements.resize(schema.sites.size());
@@ -35,14 +36,16 @@ std::optional<SizeEstimate> estimate_size(const RowFeed::Preview& preview, const
   return estimate;
 }
 
-Result<double> measure_rate(const RowFeed::Preview& preview, const RowRunner& model, const TapPlan& plan, std::int64_t batch_tokens) {
+Result<double> measure_rate(const RowFeed::Preview& preview, const RowRunner& model, const TapPlan& plan,
+                            std::int64_t batch_tokens) {
   Batch batch;
   std::int64_t tokens = 0;
   for (const FedRow* row : preview.rows) {
     if (tokens >= batch_tokens) break;
     if (!row->row) continue;
     model.append(batch, *row->row, row->number, batch.sequences());
-    tokens += static_cast<std::int64_t>(row->row->main.ids.size() + (row->row->decoder ? row->row->decoder->ids.size() : 0));
+    tokens +=
+        static_cast<std::int64_t>(row->row->main.ids.size() + (row->row->decoder ? row->row->decoder->ids.size() : 0));
   }
   if (batch.sequences() == 0) return 0.0;
   NullSink sink;

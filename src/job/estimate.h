@@ -20,11 +20,13 @@ struct SizeEstimate {
 
 /// The rows that wait in a feed, extrapolated by bytes of the input from `begin` on. Nothing if the input's size is not
 /// known and it has not been seen whole.
-[[nodiscard]] std::optional<SizeEstimate> estimate_size(const RowFeed::Preview& preview, const TapPlan& plan, const ShardSchema& schema,
-                                                        std::uint64_t begin, std::optional<std::uint64_t> total);
+[[nodiscard]] std::optional<SizeEstimate> estimate_size(const RowFeed::Preview& preview, const TapPlan& plan,
+                                                        const ShardSchema& schema, std::uint64_t begin,
+                                                        std::optional<std::uint64_t> total);
 
 /// Tokens a second of one thread, from a first batch of the waiting rows that is run twice. 0 if no row can be run.
-[[nodiscard]] Result<double> measure_rate(const RowFeed::Preview& preview, const RowRunner& model, const TapPlan& plan, std::int64_t batch_tokens);
+[[nodiscard]] Result<double> measure_rate(const RowFeed::Preview& preview, const RowRunner& model, const TapPlan& plan,
+                                          std::int64_t batch_tokens);
 
 /// "41 GB", "3.2 MB".
 [[nodiscard]] std::string size_text(std::uint64_t bytes);

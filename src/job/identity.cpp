@@ -14,7 +14,8 @@ Json text_json(std::string_view text) { return Json(std::string(text)); }
 
 std::string lower_case(std::string_view text) {
   std::string out(text);
-  std::transform(out.begin(), out.end(), out.begin(), [](unsigned char letter) { return static_cast<char>(std::tolower(letter)); });
+  std::transform(out.begin(), out.end(), out.begin(),
+                 [](unsigned char letter) { return static_cast<char>(std::tolower(letter)); });
   return out;
 }
 
@@ -27,7 +28,8 @@ std::string relative_name(const std::string& folder, const std::string& file) {
 
 }  // namespace
 
-Manifest describe_run(const ModelInfo& info, const ShardSchema& schema, const RowReader& rows, const StatesJobOptions& options) {
+Manifest describe_run(const ModelInfo& info, const ShardSchema& schema, const RowReader& rows,
+                      const StatesJobOptions& options) {
   Manifest manifest;
   const TapRequest& request = options.request;
   const TokenizeOptions& tokenize = options.tokenize;

@@ -73,7 +73,8 @@ class LineRows final : public RowReader {
       any = true;
       const char* start = buffer_.data() + begin_;
       const void* feed = std::memchr(start, '\n', end_ - begin_);
-      const std::size_t count = feed == nullptr ? end_ - begin_ : static_cast<std::size_t>(static_cast<const char*>(feed) - start);
+      const std::size_t count =
+          feed == nullptr ? end_ - begin_ : static_cast<std::size_t>(static_cast<const char*>(feed) - start);
       keep(std::string_view(start, count));
       consume(feed == nullptr ? count : count + 1);
       if (feed != nullptr) break;
@@ -98,16 +99,19 @@ class LineRows final : public RowReader {
     do {
       count = ::read(descriptor_, buffer_.data(), buffer_.size());
     } while (count < 0 && errno == EINTR);
-    if (count < 0) return Error{ErrorCode::kRuntime, name_ + ": cannot be read (" + std::generic_category().message(errno) + ")"};
+    if (count < 0)
+      return Error{ErrorCode::kRuntime, name_ + ": cannot be read (" + std::generic_category().message(errno) + ")"};
     return static_cast<std::size_t>(count);
   }
 
   Status parse(InputRow& row) {
     if (too_long_) {
-      return Error{ErrorCode::kInput, row.where + ": the line is longer than " + std::to_string(kMaxLineBytes) + " bytes"};
+      return Error{ErrorCode::kInput,
+                   row.where + ": the line is longer than " + std::to_string(kMaxLineBytes) + " bytes"};
     }
     if (const std::size_t bad = find_invalid_utf8(line_); bad != std::string::npos) {
-      return Error{ErrorCode::kInput, row.where + ": is not valid UTF-8 (at byte " + std::to_string(bad) + " of the line)"};
+      return Error{ErrorCode::kInput,
+                   row.where + ": is not valid UTF-8 (at byte " + std::to_string(bad) + " of the line)"};
     }
     if (json_lines_) return parse_json_row(line_, row.where, row);
     row.row.text = std::move(line_);
@@ -165,9 +169,11 @@ class ArgumentRows final : public RowReader {
 }  // namespace
 
 Result<std::unique_ptr<RowReader>> open_rows(const std::string& path, bool json_lines) {
-  if (path == "-") return std::unique_ptr<RowReader>(std::make_unique<LineRows>(STDIN_FILENO, "<stdin>", json_lines, std::nullopt));
+  if (path == "-")
+    return std::unique_ptr<RowReader>(std::make_unique<LineRows>(STDIN_FILENO, "<stdin>", json_lines, std::nullopt));
   const auto failed = [&](int error_number) {
-    return Error{ErrorCode::kRuntime, path + ": cannot be read (" + std::generic_category().message(error_number) + ")"};
+    return Error{ErrorCode::kRuntime,
+                 path + ": cannot be read (" + std::generic_category().message(error_number) + ")"};
   };
   int descriptor = -1;
   do {
@@ -185,6 +191,8 @@ Result<std::unique_ptr<RowReader>> open_rows(const std::string& path, bool json_
   return std::unique_ptr<RowReader>(std::make_unique<LineRows>(descriptor, path, path.ends_with(".jsonl"), total));
 }
 
-std::unique_ptr<RowReader> rows_of(std::vector<std::string> texts) { return std::make_unique<ArgumentRows>(std::move(texts)); }
+std::unique_ptr<RowReader> rows_of(std::vector<std::string> texts) {
+  return std::make_unique<ArgumentRows>(std::move(texts));
+}
 
 }  // namespace layerscope

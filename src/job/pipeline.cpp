@@ -154,7 +154,8 @@ Status Pipeline::run() {
   workers_left_ = options_.workers;
   std::vector<std::thread> threads;
   threads.emplace_back([this] { finisher(); });
-  for (int worker_index = 0; worker_index < options_.workers; ++worker_index) threads.emplace_back([this] { worker(); });
+  for (int worker_index = 0; worker_index < options_.workers; ++worker_index)
+    threads.emplace_back([this] { worker(); });
   std::unique_lock lock(mutex_);
   while (!ended_.wait_for(lock, kProgressEvery, [this] { return finished_; })) {
     lock.unlock();
@@ -166,7 +167,8 @@ Status Pipeline::run() {
   if (error_) return *error_;
   if (const auto bad_row = planner_.input_error()) return *bad_row;
   if (stopped() && !(all_computed() && scheduler_.open_shards() == 0)) {
-    return Error{ErrorCode::kCancelled, parts_.run.folder() + ": stopped with " + std::to_string(parts_.run.records().size()) +
+    return Error{ErrorCode::kCancelled, parts_.run.folder() + ": stopped with " +
+                                            std::to_string(parts_.run.records().size()) +
                                             " shards finished; the same command goes on from there"};
   }
   return {};
@@ -184,7 +186,8 @@ JobProgress Pipeline::progress() const {
   const std::int64_t planned = planner_.planned_tokens();
   if (planned > 0 && planner_.planned_input_bytes() > now.input_bytes) {
     const double share = std::min(1.0, static_cast<double>(tokens_) / static_cast<double>(planned));
-    now.input_bytes += static_cast<std::uint64_t>(static_cast<double>(planner_.planned_input_bytes() - now.input_bytes) * share);
+    now.input_bytes +=
+        static_cast<std::uint64_t>(static_cast<double>(planner_.planned_input_bytes() - now.input_bytes) * share);
   }
   now.seconds = std::chrono::duration<double>(std::chrono::steady_clock::now() - started_).count();
   return now;

@@ -26,7 +26,7 @@ class Pipeline {
     const ShardSchema& schema;
     RowFeed& feed;
     RunWriter& run;
-    Manifest& manifest;           ///< without the hashes of the model's files in a new run
+    Manifest& manifest;  ///< without the hashes of the model's files in a new run
     const JobHooks& hooks;
     std::optional<std::uint64_t> input_total;
   };
@@ -35,7 +35,7 @@ class Pipeline {
     std::int64_t batch_tokens = 0;
     std::uint64_t shard_bytes = 0;
     bool skip_bad = false;
-    JobProgress begin;            ///< what a run that is resumed has done already
+    JobProgress begin;  ///< what a run that is resumed has done already
   };
   Pipeline(Parts parts, Options options);
 

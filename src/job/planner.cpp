@@ -4,8 +4,8 @@
 
 namespace layerscope {
 
-PlannedRow plan_row(const TapPlan& plan, const ShardSchema& schema, std::int64_t number, const std::optional<std::string>& id,
-                    const ModelRow& row) {
+PlannedRow plan_row(const TapPlan& plan, const ShardSchema& schema, std::int64_t number,
+                    const std::optional<std::string>& id, const ModelRow& row) {
   PlannedRow planned;
   planned.number = number;
   if (id) planned.id = *id;
@@ -33,8 +33,8 @@ PlannedRow plan_row(const TapPlan& plan, const ShardSchema& schema, std::int64_t
   return planned;
 }
 
-ShardPlanner::ShardPlanner(const TapPlan& plan, const ShardSchema& schema, const RunWriter& run, RowFeed& feed, Scheduler& scheduler,
-                           Options options)
+ShardPlanner::ShardPlanner(const TapPlan& plan, const ShardSchema& schema, const RunWriter& run, RowFeed& feed,
+                           Scheduler& scheduler, Options options)
     : plan_(plan), schema_(schema), run_(run), feed_(feed), scheduler_(scheduler), options_(std::move(options)) {
   if (!run.records().empty()) record_ = run.records().back();
   record_.shard = static_cast<std::int64_t>(run.records().size());

@@ -18,11 +18,11 @@
 namespace layerscope {
 
 /// What a row adds to its shard. The views live as long as `row` and `id`.
-[[nodiscard]] PlannedRow plan_row(const TapPlan& plan, const ShardSchema& schema, std::int64_t number, const std::optional<std::string>& id,
-                                  const ModelRow& row);
+[[nodiscard]] PlannedRow plan_row(const TapPlan& plan, const ShardSchema& schema, std::int64_t number,
+                                  const std::optional<std::string>& id, const ModelRow& row);
 
-/// Takes rows from a feed in order and closes shards: after the row at which a shard's tensors reach `shard_bytes`, or its
-/// tokens times the model's parameters reach kMaxShardWork. Safe to call from several threads; one at a time works.
+/// Takes rows from a feed in order and closes shards: after the row at which a shard's tensors reach `shard_bytes`, or
+/// its tokens times the model's parameters reach kMaxShardWork. Safe to call from several threads; one at a time works.
 class ShardPlanner {
  public:
   static constexpr double kMaxShardWork = 1e13;
@@ -32,7 +32,8 @@ class ShardPlanner {
     bool skip_bad = false;
     std::function<void(const Error&)> skipped;
   };
-  ShardPlanner(const TapPlan& plan, const ShardSchema& schema, const RunWriter& run, RowFeed& feed, Scheduler& scheduler, Options options);
+  ShardPlanner(const TapPlan& plan, const ShardSchema& schema, const RunWriter& run, RowFeed& feed,
+               Scheduler& scheduler, Options options);
 
   /// Plans rows that wait, until a shard is closed or none waits. True if there were any.
   [[nodiscard]] Result<bool> work();

@@ -32,7 +32,8 @@ class RowFeed {
     TokenizeOptions tokenize;
     std::optional<std::pair<int, int>> part;  ///< only rows with number mod N = i
   };
-  RowFeed(const RowRunner& model, RowReader& reader, Options options) : model_(model), reader_(reader), options_(std::move(options)) {}
+  RowFeed(const RowRunner& model, RowReader& reader, Options options)
+      : model_(model), reader_(reader), options_(std::move(options)) {}
 
   /// Reads and tokenises some rows. False if there was nothing to read any more, or enough rows wait already.
   [[nodiscard]] Result<bool> work();
@@ -68,8 +69,8 @@ class RowFeed {
   std::uint64_t next_chunk_ = 0;
   std::mutex waiting_;  // guards all below
   bool read_all_ = false;
-  std::uint64_t in_work_ = 0;        // chunks that are being tokenised
-  std::uint64_t held_ids_ = 0;       // tokens of the rows that wait
+  std::uint64_t in_work_ = 0;   // chunks that are being tokenised
+  std::uint64_t held_ids_ = 0;  // tokens of the rows that wait
   std::uint64_t next_put_ = 0;
   std::map<std::uint64_t, std::vector<FedRow>> early_;  // chunks that wait for those before them
   std::deque<FedRow> rows_;

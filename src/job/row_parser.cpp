@@ -24,7 +24,8 @@ class LineReader {
       std::string key;
       if (peek() != '"') return fail("expected a key in quotes");
       if (!string(key)) return false;
-      if (std::find(keys_.begin(), keys_.end(), key) != keys_.end()) return fail("the key \"" + printable(key) + "\" stands twice");
+      if (std::find(keys_.begin(), keys_.end(), key) != keys_.end())
+        return fail("the key \"" + printable(key) + "\" stands twice");
       if (!expect(':', "':' after a key") || !member(key, into)) return false;
       keys_.push_back(std::move(key));
       if (peek() != ',') break;
@@ -41,7 +42,8 @@ class LineReader {
   }
   /// The next character that is no space, or NUL at the end.
   char peek() {
-    while (at_ < line_.size() && (line_[at_] == ' ' || line_[at_] == '\t' || line_[at_] == '\r' || line_[at_] == '\n')) ++at_;
+    while (at_ < line_.size() && (line_[at_] == ' ' || line_[at_] == '\t' || line_[at_] == '\r' || line_[at_] == '\n'))
+      ++at_;
     return at_ < line_.size() ? line_[at_] : '\0';
   }
   bool expect(char character, std::string_view what) {
@@ -101,7 +103,9 @@ class LineReader {
       for (const char digit : line_.substr(begin, at_ - begin)) {
         value = digit == '-' ? largest + 1 : value * 10 + (digit - '0');
         if (value > largest) {
-          return fail("\"" + key + "\" holds " + printable(line_.substr(begin, std::min<std::size_t>(at_ - begin, 40))) + ", expected 0 to " + std::to_string(largest));
+          return fail("\"" + key + "\" holds " +
+                      printable(line_.substr(begin, std::min<std::size_t>(at_ - begin, 40))) + ", expected 0 to " +
+                      std::to_string(largest));
         }
       }
       values.push_back(static_cast<T>(value));
@@ -123,7 +127,9 @@ class LineReader {
       while (at_ < line_.size() && line_[at_] >= '0' && line_[at_] <= '9') ++at_;
       return at_ - begin;
     };
-    const auto next = [&](std::string_view any) { return at_ < line_.size() && any.find(line_[at_]) != std::string_view::npos; };
+    const auto next = [&](std::string_view any) {
+      return at_ < line_.size() && any.find(line_[at_]) != std::string_view::npos;
+    };
     integer = true;
     if (next("-")) ++at_;
     const bool zero = next("0");
@@ -147,7 +153,9 @@ class LineReader {
     ++at_;
     while (true) {
       const std::size_t begin = at_;
-      while (at_ < line_.size() && line_[at_] != '"' && line_[at_] != '\\' && static_cast<unsigned char>(line_[at_]) >= 0x20) ++at_;
+      while (at_ < line_.size() && line_[at_] != '"' && line_[at_] != '\\' &&
+             static_cast<unsigned char>(line_[at_]) >= 0x20)
+        ++at_;
       into.append(line_.substr(begin, at_ - begin));
       if (at_ == line_.size()) return fail("is not valid JSON: a string does not end");
       if (line_[at_] == '"') return ++at_, true;
@@ -171,9 +179,11 @@ class LineReader {
     char32_t code_point = unit;
     if (unit >= 0xD800 && unit < 0xE000) {
       std::uint32_t low = 0;
-      if (unit >= 0xDC00 || line_.substr(at_, 2) != "\\u") return fail("is not valid JSON: half a surrogate pair in a string");
+      if (unit >= 0xDC00 || line_.substr(at_, 2) != "\\u")
+        return fail("is not valid JSON: half a surrogate pair in a string");
       at_ += 2;
-      if (!hex(low) || low < 0xDC00 || low >= 0xE000) return fail("is not valid JSON: half a surrogate pair in a string");
+      if (!hex(low) || low < 0xDC00 || low >= 0xE000)
+        return fail("is not valid JSON: half a surrogate pair in a string");
       code_point = 0x10000 + ((unit - 0xD800) << 10) + (low - 0xDC00);
     }
     append_utf8(into, code_point);
@@ -184,7 +194,9 @@ class LineReader {
     if (line_.size() - at_ < 4) return false;
     for (int digit = 0; digit < 4; ++digit) {
       const char character = line_[at_++];
-      const std::size_t value = std::string_view("0123456789abcdef").find(character >= 'A' && character <= 'F' ? static_cast<char>(character + 32) : character);
+      const std::size_t value =
+          std::string_view("0123456789abcdef")
+              .find(character >= 'A' && character <= 'F' ? static_cast<char>(character + 32) : character);
       if (value == std::string_view::npos) return false;
       unit = unit << 4 | static_cast<std::uint32_t>(value);
     }

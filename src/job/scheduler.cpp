@@ -7,9 +7,9 @@
 namespace layerscope {
 namespace {
 
-constexpr std::int64_t kTile = 16;              // products run in tiles whose tail comes in steps of this many tokens
+constexpr std::int64_t kTile = 16;  // products run in tiles whose tail comes in steps of this many tokens
 constexpr std::size_t kWindowRows = 512;
-constexpr std::int64_t kLeastBudget = 128;      // the smallest batch at the end of a job
+constexpr std::int64_t kLeastBudget = 128;  // the smallest batch at the end of a job
 
 std::int64_t round_up(std::int64_t value) { return (value + kTile - 1) / kTile * kTile; }
 
@@ -21,8 +21,8 @@ std::vector<std::size_t> pick_rows(const std::vector<std::int64_t>& tokens, std:
   if (longest_first) first = static_cast<std::size_t>(std::max_element(tokens.begin(), tokens.end()) - tokens.begin());
   if (tokens[first] >= budget) return {first};
 
-  // Sums that can be reached, each with the row that reached it first: old rows are preferred, and the walk ends as soon
-  // as the budget is met exactly.
+  // Sums that can be reached, each with the row that reached it first: old rows are preferred, and the walk ends as
+  // soon as the budget is met exactly.
   constexpr std::size_t kUnreached = static_cast<std::size_t>(-1);
   std::vector<std::size_t> reached_by(static_cast<std::size_t>(budget) + 1, kUnreached);
   std::int64_t largest = tokens[first];
@@ -52,7 +52,9 @@ std::vector<std::size_t> pick_rows(const std::vector<std::int64_t>& tokens, std:
 }
 
 Scheduler::Scheduler(const ShardSchema& schema, std::int64_t batch_tokens, int workers)
-    : schema_(schema), batch_tokens_(round_up(std::max<std::int64_t>(batch_tokens, kTile))), workers_(std::max(workers, 1)) {}
+    : schema_(schema),
+      batch_tokens_(round_up(std::max<std::int64_t>(batch_tokens, kTile))),
+      workers_(std::max(workers, 1)) {}
 
 void Scheduler::add(std::shared_ptr<OpenShard> shard) {
   const std::lock_guard lock(mutex_);
@@ -145,7 +147,8 @@ Status Scheduler::load(const std::shared_ptr<OpenShard>& shard, std::int64_t roo
   }
   const auto tokens_to = [&](std::int64_t row) {
     std::int64_t tokens = 0;
-    for (const auto& of_stack : offsets) tokens += of_stack.empty() ? 0 : of_stack[static_cast<std::size_t>(row)] - of_stack[0];
+    for (const auto& of_stack : offsets)
+      tokens += of_stack.empty() ? 0 : of_stack[static_cast<std::size_t>(row)] - of_stack[0];
     return tokens;
   };
   while (count > 1 && tokens_to(count) > room) count = std::max<std::int64_t>(1, count / 2);

@@ -18,11 +18,12 @@ namespace layerscope {
 
 /// A planned shard whose values are being computed.
 struct OpenShard {
-  OpenShard(ShardWriter shard_writer, ShardRecord shard_record) : writer(std::move(shard_writer)), record(std::move(shard_record)) {}
+  OpenShard(ShardWriter shard_writer, ShardRecord shard_record)
+      : writer(std::move(shard_writer)), record(std::move(shard_record)) {}
   ShardWriter writer;
-  ShardRecord record;        ///< all but bytes and hash
-  std::int64_t loaded = 0;   ///< rows that the scheduler has taken up
-  std::int64_t finished = 0; ///< rows whose values are written
+  ShardRecord record;         ///< all but bytes and hash
+  std::int64_t loaded = 0;    ///< rows that the scheduler has taken up
+  std::int64_t finished = 0;  ///< rows whose values are written
   [[nodiscard]] bool done() const noexcept { return finished == writer.counts().rows; }
 };
 
@@ -40,9 +41,10 @@ struct ScheduledRow {
 };
 
 /// Picks of a pool of rows those that run together: the first (or, for the end of a job, the longest), and with it rows
-/// whose tokens add up to `budget`, or just below a multiple of 16 near it. Indices ascending, never empty for a pool that
-/// is not. A row longer than the budget goes alone.
-[[nodiscard]] std::vector<std::size_t> pick_rows(const std::vector<std::int64_t>& tokens, std::int64_t budget, bool longest_first);
+/// whose tokens add up to `budget`, or just below a multiple of 16 near it. Indices ascending, never empty for a pool
+/// that is not. A row longer than the budget goes alone.
+[[nodiscard]] std::vector<std::size_t> pick_rows(const std::vector<std::int64_t>& tokens, std::int64_t budget,
+                                                 bool longest_first);
 
 /// Hands out batches of rows of open shards. Safe to call from several threads.
 class Scheduler {

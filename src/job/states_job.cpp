@@ -10,11 +10,15 @@ class ModelRunner final : public RowRunner {
   explicit ModelRunner(const Model& model) : model_(model) {}
   const ModelInfo& info() const noexcept override { return model_.info(); }
   const SiteTable& sites() const noexcept override { return model_.sites(); }
-  Result<ModelRow> tokenize(const TextRow& row, const TokenizeOptions& options) const override { return model_.tokenize(row, options); }
+  Result<ModelRow> tokenize(const TextRow& row, const TokenizeOptions& options) const override {
+    return model_.tokenize(row, options);
+  }
   void append(Batch& batch, const ModelRow& row, std::int64_t row_number, std::uint64_t tag) const override {
     model_.append(batch, row, row_number, tag);
   }
-  Status run(const Batch& batch, const TapPlan& plan, Sink& sink) const override { return model_.run(batch, plan, sink); }
+  Status run(const Batch& batch, const TapPlan& plan, Sink& sink) const override {
+    return model_.run(batch, plan, sink);
+  }
   void enter_worker() const override { model_.enter_worker(); }
 
  private:
@@ -23,7 +27,8 @@ class ModelRunner final : public RowRunner {
 
 }  // namespace
 
-Result<JobResult> run_states_job(const Model& model, RowReader& rows, const StatesJobOptions& options, const JobHooks& hooks) {
+Result<JobResult> run_states_job(const Model& model, RowReader& rows, const StatesJobOptions& options,
+                                 const JobHooks& hooks) {
   return run_bulk_job(ModelRunner(model), rows, options, hooks);
 }
 

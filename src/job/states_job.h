@@ -17,13 +17,13 @@ struct StatesJobOptions {
   std::string run_folder;
   TapRequest request;
   TokenizeOptions tokenize;
-  bool skip_bad = false;                          ///< --on-bad skip
+  bool skip_bad = false;  ///< --on-bad skip
   std::uint64_t shard_bytes = std::uint64_t{256} << 20;
-  int threads = 0;                                ///< 0: all cores
+  int threads = 0;  ///< 0: all cores
   bool overwrite = false;
   bool dry_run = false;
-  std::optional<std::pair<int, int>> part;        ///< --shard i/N
-  std::int64_t batch_tokens = 0;                  ///< tokens a worker takes at once; 0: chosen by the model
+  std::optional<std::pair<int, int>> part;  ///< --shard i/N
+  std::int64_t batch_tokens = 0;            ///< tokens a worker takes at once; 0: chosen by the model
 };
 
 struct JobProgress {
@@ -34,10 +34,11 @@ struct JobProgress {
 };
 
 struct JobHooks {
-  std::function<void(const JobProgress&)> progress;      ///< called now and then from one thread
-  std::function<void(const Error&)> skipped;             ///< every bad row under skip_bad
-  std::function<void(const std::string&)> note;          ///< one-line messages worth telling ("resuming after shard 3")
-  const std::atomic<bool>* stop = nullptr;               ///< set by a signal handler: finish what is journalled and return kCancelled
+  std::function<void(const JobProgress&)> progress;  ///< called now and then from one thread
+  std::function<void(const Error&)> skipped;         ///< every bad row under skip_bad
+  std::function<void(const std::string&)> note;      ///< one-line messages worth telling ("resuming after shard 3")
+  const std::atomic<bool>* stop =
+      nullptr;  ///< set by a signal handler: finish what is journalled and return kCancelled
 };
 
 struct JobResult {
@@ -50,9 +51,11 @@ struct JobResult {
   std::vector<StoredSite> sites;
 };
 
-/// Runs or resumes the job (contract: docs/run-folder.md). Same model, input and configuration give byte-identical shards,
-/// however the job was interrupted and however many threads ran it. Errors: kUsage for a locked run and for a refused
-/// resume (with the difference named), kInput for a bad row, kModel, kRuntime (NaN), kResource (disk), kCancelled.
-[[nodiscard]] Result<JobResult> run_states_job(const Model& model, RowReader& rows, const StatesJobOptions& options, const JobHooks& hooks);
+/// Runs or resumes the job (contract: docs/run-folder.md). Same model, input and configuration give byte-identical
+/// shards, however the job was interrupted and however many threads ran it. Errors: kUsage for a locked run and for a
+/// refused resume (with the difference named), kInput for a bad row, kModel, kRuntime (NaN), kResource (disk),
+/// kCancelled.
+[[nodiscard]] Result<JobResult> run_states_job(const Model& model, RowReader& rows, const StatesJobOptions& options,
+                                               const JobHooks& hooks);
 
 }  // namespace layerscope

@@ -45,8 +45,8 @@ Status ValueSink::accept(const StateFrame& frame) {
   const std::int64_t elements = frame.rows.rows * frame.rows.width;
   if (frame.rows.dtype != schema_.sites[site].dtype || first + elements > whole.elements || elements > expected_) {
     return Error{ErrorCode::kRuntime, "row " + std::to_string(row.number) + ": site " + schema_.sites[site].name +
-                                          " delivered other values than planned (" + std::to_string(first + elements) + " of " +
-                                          std::to_string(whole.elements) + " elements)"};
+                                          " delivered other values than planned (" + std::to_string(first + elements) +
+                                          " of " + std::to_string(whole.elements) + " elements)"};
   }
   expected_ -= elements;
   const std::size_t element = dtype_size(frame.rows.dtype);
@@ -56,12 +56,14 @@ Status ValueSink::accept(const StateFrame& frame) {
   }
   packed_.resize(width * static_cast<std::size_t>(frame.rows.rows));
   for (std::int64_t line = 0; line < frame.rows.rows; ++line) {
-    std::memcpy(packed_.data() + static_cast<std::size_t>(line) * width, frame.rows.data + static_cast<std::size_t>(line * frame.rows.stride) * element, width);
+    std::memcpy(packed_.data() + static_cast<std::size_t>(line) * width,
+                frame.rows.data + static_cast<std::size_t>(line * frame.rows.stride) * element, width);
   }
   return write(row, site, whole.first + first, packed_);
 }
 
-Status ValueSink::write(const ScheduledRow& row, std::size_t site, std::int64_t first, std::span<const std::byte> values) {
+Status ValueSink::write(const ScheduledRow& row, std::size_t site, std::int64_t first,
+                        std::span<const std::byte> values) {
   bytes_ += values.size();
   const auto elements = static_cast<std::int64_t>(values.size() / dtype_size(schema_.sites[site].dtype));
   const bool follows = buffer_shard_ == row.shard.get() && buffer_site_ == site && buffer_end_ == first;

@@ -26,7 +26,8 @@ class ValueSink final : public Sink {
     std::int64_t first = 0, elements = 0;
   };
   [[nodiscard]] Place place(std::size_t site, const ScheduledRow& row) const;
-  [[nodiscard]] Status write(const ScheduledRow& row, std::size_t site, std::int64_t first, std::span<const std::byte> values);
+  [[nodiscard]] Status write(const ScheduledRow& row, std::size_t site, std::int64_t first,
+                             std::span<const std::byte> values);
   [[nodiscard]] Status flush();
 
   const TapPlan& plan_;
@@ -35,7 +36,7 @@ class ValueSink final : public Sink {
   std::vector<std::size_t> probability_index_;  // of every site among those that are probabilities
   std::int64_t expected_ = 0;                   // elements still to come
   std::uint64_t bytes_ = 0;
-  std::vector<std::byte> packed_;               // rows of a frame without the gaps between them
+  std::vector<std::byte> packed_;  // rows of a frame without the gaps between them
   // Small values that lie end to end go out together.
   std::vector<std::byte> buffer_;
   const OpenShard* buffer_shard_ = nullptr;

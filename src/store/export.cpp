@@ -18,8 +18,8 @@ struct ExportTensor {
     kOffsets,  ///< counted anew over all rows
   };
   Kind kind = Kind::kValues;
-  std::string offsets;       ///< the tensor of offsets that delimits rows; empty: one unit a row
-  std::string units_like;    ///< where a shard lacks the tensor: zeros, as many as this one has units; empty: nothing
+  std::string offsets;     ///< the tensor of offsets that delimits rows; empty: one unit a row
+  std::string units_like;  ///< where a shard lacks the tensor: zeros, as many as this one has units; empty: nothing
 };
 
 /// What the tensors of a schema mean, by name.
@@ -72,7 +72,9 @@ Result<ShardCounts> count_run(const RunView& run, const ShardSchema& schema) {
       counts.id_bytes += units("id");
       for (std::size_t site = 0; site < schema.sites.size(); ++site) {
         const ShardTensor* tensor = shard.find(schema.sites[site].name);
-        if (tensor == nullptr) return Error{ErrorCode::kDamage, shard.file().path() + ": lacks the tensor \"" + schema.sites[site].name + "\""};
+        if (tensor == nullptr)
+          return Error{ErrorCode::kDamage,
+                       shard.file().path() + ": lacks the tensor \"" + schema.sites[site].name + "\""};
         counts.elements[site] += tensor->shape.elements();
       }
     }
@@ -82,7 +84,8 @@ Result<ShardCounts> count_run(const RunView& run, const ShardSchema& schema) {
 
 class Exporter {
  public:
-  Exporter(const RunView& run, const ShardSchema& schema, ExportTarget& target, bool widen) : run_(run), schema_(schema), target_(target), widen_(widen) {}
+  Exporter(const RunView& run, const ShardSchema& schema, ExportTarget& target, bool widen)
+      : run_(run), schema_(schema), target_(target), widen_(widen) {}
 
   Status copy(const ShardTensor& tensor) {
     LAYERSCOPE_TRY(target_.begin(tensor));
@@ -91,12 +94,14 @@ class Exporter {
     if (meaning.kind == ExportTensor::Kind::kOffsets) {
       LAYERSCOPE_TRY(count_offsets(meaning.offsets));
     } else {
-      LAYERSCOPE_TRY(for_each_row_span(run_, meaning.offsets, [&](const RowSpan& span) { return copy_span(span, tensor, meaning); }));
+      LAYERSCOPE_TRY(for_each_row_span(run_, meaning.offsets,
+                                       [&](const RowSpan& span) { return copy_span(span, tensor, meaning); }));
     }
     LAYERSCOPE_TRY(flush());
     if (written_ != tensor.end - tensor.begin) {
-      return Error{ErrorCode::kDamage, "tensor \"" + tensor.name + "\": its rows have " + std::to_string(written_) + " bytes, the headers say " +
-                                           std::to_string(tensor.end - tensor.begin) + "; layerscope verify tells more"};
+      return Error{ErrorCode::kDamage, "tensor \"" + tensor.name + "\": its rows have " + std::to_string(written_) +
+                                           " bytes, the headers say " + std::to_string(tensor.end - tensor.begin) +
+                                           "; layerscope verify tells more"};
     }
     return target_.end();
   }
@@ -117,7 +122,9 @@ class Exporter {
   /// The offsets of all rows, counted on from shard to shard.
   Status count_offsets(const std::string& name) {
     std::int64_t total = 0;
-    const auto put_value = [&](std::int64_t value) { return put(std::as_bytes(std::span<const std::int64_t, 1>(&value, 1))); };
+    const auto put_value = [&](std::int64_t value) {
+      return put(std::as_bytes(std::span<const std::int64_t, 1>(&value, 1)));
+    };
     LAYERSCOPE_TRY(put_value(0));
     return for_each_row_span(run_, name, [&](const RowSpan& span) -> Status {
       for (std::int64_t row = span.first; row < span.first + span.count; ++row) {
@@ -143,11 +150,13 @@ class Exporter {
       const std::vector<std::byte> zeros(static_cast<std::size_t>(count));
       return put(zeros);
     }
-    const std::uint64_t unit = dtype_size(source->dtype) * static_cast<std::uint64_t>(source->shape.rank() == 2 ? source->shape[1] : 1);
+    const std::uint64_t unit =
+        dtype_size(source->dtype) * static_cast<std::uint64_t>(source->shape.rank() == 2 ? source->shape[1] : 1);
     const std::uint64_t begin = static_cast<std::uint64_t>(first) * unit;
     const std::uint64_t bytes = static_cast<std::uint64_t>(count) * unit;
     if (bytes > source->end - source->begin || begin > source->end - source->begin - bytes) {
-      return Error{ErrorCode::kDamage, span.shard.file().path() + ": the offsets of tensor \"" + tensor.name + "\" leave it"};
+      return Error{ErrorCode::kDamage,
+                   span.shard.file().path() + ": the offsets of tensor \"" + tensor.name + "\" leave it"};
     }
     return copy_bytes(span.shard, *source, begin, bytes);
   }
@@ -181,7 +190,8 @@ class Exporter {
 
 }  // namespace
 
-Status export_run(const std::string& folder, ExportFormat format, const std::string& target, bool allow_incomplete, bool overwrite) {
+Status export_run(const std::string& folder, ExportFormat format, const std::string& target, bool allow_incomplete,
+                  bool overwrite) {
   LAYERSCOPE_ASSIGN(const RunView run, open_run(folder, allow_incomplete));
   const ShardSchema& schema = run.parts.front().manifest.schema;
   LAYERSCOPE_ASSIGN(const ShardCounts counts, count_run(run, schema));

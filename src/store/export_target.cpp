@@ -114,7 +114,8 @@ Status prepare_folder(const std::string& folder) {
   LAYERSCOPE_ASSIGN(const std::vector<std::string> names, list_folder(folder));
   for (const std::string& name : names) {
     if (!name.ends_with(".npy") && !name.ends_with(".npy.tmp")) {
-      return Error{ErrorCode::kUsage, folder + ": holds something else than arrays (" + name + "); name another folder"};
+      return Error{ErrorCode::kUsage,
+                   folder + ": holds something else than arrays (" + name + "); name another folder"};
     }
   }
   for (const std::string& name : names) LAYERSCOPE_TRY(remove_file(folder + "/" + name));
@@ -123,8 +124,10 @@ Status prepare_folder(const std::string& folder) {
 
 }  // namespace
 
-Result<std::unique_ptr<ExportTarget>> open_export_target(ExportFormat format, const std::string& path, const ShardLayout& layout, bool overwrite) {
-  if (path_exists(path) && !overwrite) return Error{ErrorCode::kUsage, path + ": exists already; name another target, or --overwrite"};
+Result<std::unique_ptr<ExportTarget>> open_export_target(ExportFormat format, const std::string& path,
+                                                         const ShardLayout& layout, bool overwrite) {
+  if (path_exists(path) && !overwrite)
+    return Error{ErrorCode::kUsage, path + ": exists already; name another target, or --overwrite"};
   switch (format) {
     case ExportFormat::kNpy: {
       LAYERSCOPE_TRY(prepare_folder(path));

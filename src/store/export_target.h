@@ -26,7 +26,7 @@ class ExportTarget {
 [[nodiscard]] constexpr bool widens_bf16(ExportFormat format) noexcept { return format != ExportFormat::kSafetensors; }
 
 /// Opens `path`. Errors: kUsage if something is there and may not be overwritten, kResource.
-[[nodiscard]] Result<std::unique_ptr<ExportTarget>> open_export_target(ExportFormat format, const std::string& path, const ShardLayout& layout,
-                                                                       bool overwrite);
+[[nodiscard]] Result<std::unique_ptr<ExportTarget>> open_export_target(ExportFormat format, const std::string& path,
+                                                                       const ShardLayout& layout, bool overwrite);
 
 }  // namespace layerscope

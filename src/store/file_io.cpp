@@ -138,7 +138,8 @@ Result<std::string> hash_open_file(const File& file, std::uint64_t size) {
   std::vector<std::byte> piece(static_cast<std::size_t>(std::min<std::uint64_t>(size, kHashPiece)));
   Hasher hasher;
   for (std::uint64_t offset = 0; offset < size;) {
-    const auto part = std::span(piece).first(static_cast<std::size_t>(std::min<std::uint64_t>(size - offset, kHashPiece)));
+    const auto part =
+        std::span(piece).first(static_cast<std::size_t>(std::min<std::uint64_t>(size - offset, kHashPiece)));
     LAYERSCOPE_TRY(file.read_at(offset, part));
     hasher.update(part);
     offset += part.size();

@@ -1,5 +1,5 @@
-// Files of a run folder: every call retried or finished where the system interrupts it, every failure an Error that names
-// the file and the system's reason.
+// Files of a run folder: every call retried or finished where the system interrupts it, every failure an Error that
+// names the file and the system's reason.
 #pragma once
 
 #include <cstddef>

@@ -41,7 +41,8 @@ class RecordReader {
  private:
   Error damage(std::string_view key, const Json* value, std::string_view expected) const {
     return {ErrorCode::kDamage, where_ + ": field \"" + std::string(key) + "\" is " +
-                                    (value == nullptr ? "missing" : value->dump().substr(0, 80)) + ", expected " + std::string(expected)};
+                                    (value == nullptr ? "missing" : value->dump().substr(0, 80)) + ", expected " +
+                                    std::string(expected)};
   }
   const Json& line_;
   std::string where_;
@@ -50,7 +51,8 @@ class RecordReader {
 Result<ShardRecord> parse_record(std::string_view text, const std::string& where) {
   LAYERSCOPE_ASSIGN(const Json line, parse_json(text, where, ErrorCode::kDamage));
   if (line.object() == nullptr || line.object()->size() != kFields) {
-    return Error{ErrorCode::kDamage, where + ": is no journal line (expected an object of " + std::to_string(kFields) + " fields)"};
+    return Error{ErrorCode::kDamage,
+                 where + ": is no journal line (expected an object of " + std::to_string(kFields) + " fields)"};
   }
   ShardRecord record;
   const RecordReader reader(line, where);
@@ -70,12 +72,14 @@ Result<ShardRecord> parse_record(std::string_view text, const std::string& where
 Status check_order(const ShardRecord& record, const Journal& journal, const std::string& where) {
   const std::int64_t expected = static_cast<std::int64_t>(journal.records.size());
   if (record.shard != expected) {
-    return Error{ErrorCode::kDamage, where + ": field \"shard\" is " + std::to_string(record.shard) + ", expected " + std::to_string(expected)};
+    return Error{ErrorCode::kDamage, where + ": field \"shard\" is " + std::to_string(record.shard) + ", expected " +
+                                         std::to_string(expected)};
   }
   const ShardRecord before = journal.records.empty() ? ShardRecord{} : journal.records.back();
   if (record.rows < 1 || record.next_row - before.next_row < record.rows || record.input_bytes < before.input_bytes) {
-    return Error{ErrorCode::kDamage, where + ": its rows do not follow those of the line before it (rows " + std::to_string(record.rows) +
-                                         ", next_row " + std::to_string(record.next_row) + " after " + std::to_string(before.next_row) + ")"};
+    return Error{ErrorCode::kDamage, where + ": its rows do not follow those of the line before it (rows " +
+                                         std::to_string(record.rows) + ", next_row " + std::to_string(record.next_row) +
+                                         " after " + std::to_string(before.next_row) + ")"};
   }
   return {};
 }
@@ -86,8 +90,8 @@ std::string journal_line(const ShardRecord& record) {
   return "{\"shard\":" + std::to_string(record.shard) + ",\"rows\":" + std::to_string(record.rows) +
          ",\"next_row\":" + std::to_string(record.next_row) + ",\"tokens\":" + std::to_string(record.tokens) +
          ",\"bytes\":" + std::to_string(record.bytes) + ",\"xxh128\":\"" + record.xxh128 +
-         "\",\"input_bytes\":" + std::to_string(record.input_bytes) + ",\"input_prefix_xxh128\":\"" + record.input_prefix_xxh128 +
-         "\",\"skipped\":" + std::to_string(record.skipped) + "}\n";
+         "\",\"input_bytes\":" + std::to_string(record.input_bytes) + ",\"input_prefix_xxh128\":\"" +
+         record.input_prefix_xxh128 + "\",\"skipped\":" + std::to_string(record.skipped) + "}\n";
 }
 
 Result<Journal> parse_journal(std::string_view text, std::string_view name) {

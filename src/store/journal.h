@@ -23,8 +23,8 @@ struct Journal {
   bool torn = false;             ///< something stands behind it: a line that was cut while it was written
 };
 
-/// Reads a journal. A last line without its line feed is torn; anything else that is no record, or a record out of order,
-/// is kDamage naming `name` and the line.
+/// Reads a journal. A last line without its line feed is torn; anything else that is no record, or a record out of
+/// order, is kDamage naming `name` and the line.
 [[nodiscard]] Result<Journal> parse_journal(std::string_view text, std::string_view name);
 
 }  // namespace layerscope

@@ -118,7 +118,8 @@ ShardLayout::ShardLayout(std::vector<ShardTensor> tensors) : tensors_(std::move(
 }
 
 const ShardTensor* ShardLayout::find(std::string_view name) const noexcept {
-  const auto found = std::find_if(tensors_.begin(), tensors_.end(), [&](const ShardTensor& tensor) { return tensor.name == name; });
+  const auto found =
+      std::find_if(tensors_.begin(), tensors_.end(), [&](const ShardTensor& tensor) { return tensor.name == name; });
   return found == tensors_.end() ? nullptr : &*found;
 }
 

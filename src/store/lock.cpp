@@ -17,7 +17,8 @@ Result<RunLock> RunLock::take(const std::string& folder) {
   } while (result != 0 && errno == EINTR);
   if (result == 0) return RunLock(std::move(file));
   if (errno == EWOULDBLOCK) {
-    return Error{ErrorCode::kUsage, folder + ": the run is locked (another process is writing it: wait for it or stop it)"};
+    return Error{ErrorCode::kUsage,
+                 folder + ": the run is locked (another process is writing it: wait for it or stop it)"};
   }
   return io_error(path, "cannot be locked", errno);
 }

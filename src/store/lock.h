@@ -10,8 +10,8 @@ namespace layerscope {
 
 inline constexpr std::string_view kLockName = ".lock";
 
-/// Holds the lock of a run folder for its life. The system lets go of it when the process ends, however it ends, so a lock
-/// file that was left behind locks nothing.
+/// Holds the lock of a run folder for its life. The system lets go of it when the process ends, however it ends, so a
+/// lock file that was left behind locks nothing.
 class RunLock {
  public:
   /// kUsage if another process holds it.

@@ -15,7 +15,9 @@ constexpr std::array<std::string_view, 2> kStacks = {"encoder", "decoder"};
 
 Json text_json(std::string_view text) { return Json(std::string(text)); }
 Json number_json(std::uint64_t number) { return Json(static_cast<std::int64_t>(number)); }
-Json optional_json(const std::optional<int>& number) { return number ? Json(static_cast<std::int64_t>(*number)) : Json(); }
+Json optional_json(const std::optional<int>& number) {
+  return number ? Json(static_cast<std::int64_t>(*number)) : Json();
+}
 
 Json site_json(const StoredSite& site) {
   return Json(Json::Object{{"name", text_json(site.name)},
@@ -31,7 +33,8 @@ Json site_json(const StoredSite& site) {
 Json model_json(const Manifest& manifest) {
   Json::Array files;
   for (const ManifestFile& file : manifest.files) {
-    files.push_back(Json(Json::Object{{"name", text_json(file.name)}, {"size", number_json(file.size)}, {"xxh128", text_json(file.xxh128)}}));
+    files.push_back(Json(Json::Object{
+        {"name", text_json(file.name)}, {"size", number_json(file.size)}, {"xxh128", text_json(file.xxh128)}}));
   }
   return Json(Json::Object{{"path", text_json(manifest.model_path)},
                            {"type", text_json(manifest.model_type)},
@@ -84,7 +87,8 @@ class FieldReader {
     return 0;
   }
   void fail(std::string_view key, std::string_view what) {
-    if (!error_) error_ = Error{ErrorCode::kDamage, name_ + ": field \"" + std::string(key) + "\" " + std::string(what)};
+    if (!error_)
+      error_ = Error{ErrorCode::kDamage, name_ + ": field \"" + std::string(key) + "\" " + std::string(what)};
   }
   [[nodiscard]] const std::optional<Error>& error() const noexcept { return error_; }
 
@@ -100,7 +104,8 @@ StoredSite parse_site(FieldReader& reader, const Json& json) {
     site.hf_index = static_cast<int>(*index->integer());
   }
   site.width = reader.number(json, "width");
-  if (const Json* heads = reader.get(json, "heads"); heads != nullptr && heads->integer() != nullptr) site.heads = *heads->integer();
+  if (const Json* heads = reader.get(json, "heads"); heads != nullptr && heads->integer() != nullptr)
+    site.heads = *heads->integer();
   if (const auto dtype = dtype_from_name(reader.text(json, "dtype"))) {
     site.dtype = *dtype;
   } else {
@@ -135,7 +140,8 @@ void parse_fields(FieldReader& reader, const Json& json, Manifest& manifest) {
     manifest.model_type = reader.text(*model, "type");
     manifest.parameters = static_cast<std::uint64_t>(reader.number(*model, "parameters"));
     for (const Json& file : reader.array(*model, "files")) {
-      manifest.files.push_back({reader.text(file, "name"), static_cast<std::uint64_t>(reader.number(file, "size")), reader.text(file, "xxh128")});
+      manifest.files.push_back({reader.text(file, "name"), static_cast<std::uint64_t>(reader.number(file, "size")),
+                                reader.text(file, "xxh128")});
     }
   }
   if (const Json* tokenizer = reader.get(json, "tokenizer"); tokenizer != nullptr && !tokenizer->is_null()) {
@@ -143,7 +149,8 @@ void parse_fields(FieldReader& reader, const Json& json, Manifest& manifest) {
   }
   const Json::Array& stacks = reader.array(json, "stacks");
   manifest.schema.two_stacks = stacks.size() == 2;
-  manifest.schema.main = stacks.size() == 1 && stacks[0] == text_json(kStacks[1]) ? StackId::kDecoder : StackId::kEncoder;
+  manifest.schema.main =
+      stacks.size() == 1 && stacks[0] == text_json(kStacks[1]) ? StackId::kDecoder : StackId::kEncoder;
   for (const Json& site : reader.array(json, "sites")) manifest.schema.sites.push_back(parse_site(reader, site));
   manifest.isa = reader.text(json, "isa");
   manifest.build = reader.text(json, "build");
@@ -171,14 +178,17 @@ void parse_fields(FieldReader& reader, const Json& json, Manifest& manifest) {
 
 std::string manifest_text(const Manifest& manifest) {
   std::string text = "{\n";
-  const auto field = [&](std::string_view key, const Json& value) { text += "  \"" + std::string(key) + "\": " + value.dump() + ",\n"; };
+  const auto field = [&](std::string_view key, const Json& value) {
+    text += "  \"" + std::string(key) + "\": " + value.dump() + ",\n";
+  };
   field("format", text_json(kRunFormat));
   field("version", Json(kRunVersion));
   field("config", Json(manifest.config));
   field("model", model_json(manifest));
   field("tokenizer", manifest.tokenizer ? Json(Json::Object{{"xxh128", text_json(*manifest.tokenizer)}}) : Json());
   Json::Array stacks;
-  for (const StackId stack : manifest.schema.stacks()) stacks.push_back(text_json(kStacks[static_cast<std::size_t>(stack)]));
+  for (const StackId stack : manifest.schema.stacks())
+    stacks.push_back(text_json(kStacks[static_cast<std::size_t>(stack)]));
   field("stacks", Json(std::move(stacks)));
   text += "  \"sites\": [";
   for (std::size_t index = 0; index < manifest.schema.sites.size(); ++index) {
@@ -189,12 +199,14 @@ std::string manifest_text(const Manifest& manifest) {
   field("build", text_json(manifest.build));
   field("determinism", text_json(manifest.determinism));
   if (manifest.part) {
-    field("part", Json(Json::Array{Json(std::int64_t{manifest.part->first}), Json(std::int64_t{manifest.part->second})}));
+    field("part",
+          Json(Json::Array{Json(std::int64_t{manifest.part->first}), Json(std::int64_t{manifest.part->second})}));
   }
   field("rows", Json(manifest.rows));
   field("tokens", Json(manifest.tokens));
   field("skipped", Json(manifest.skipped));
-  field("input", Json(Json::Object{{"bytes", number_json(manifest.input_bytes)}, {"xxh128", text_json(manifest.input_xxh128)}}));
+  field("input",
+        Json(Json::Object{{"bytes", number_json(manifest.input_bytes)}, {"xxh128", text_json(manifest.input_xxh128)}}));
   field("journal_xxh128", text_json(manifest.journal_xxh128));
   field("complete", Json(manifest.complete));
   text += "  " + std::string(kHashField);
@@ -209,15 +221,18 @@ Result<Manifest> parse_manifest(std::string_view text, const std::string& name) 
   LAYERSCOPE_ASSIGN(const Json json, parse_json(text, name, ErrorCode::kRuntime));
   const Json* format = json.find("format");
   if (format == nullptr || *format != text_json(kRunFormat)) {
-    return Error{ErrorCode::kRuntime, name + ": is no manifest of a run (field \"format\", expected \"" + std::string(kRunFormat) + "\")"};
+    return Error{ErrorCode::kRuntime,
+                 name + ": is no manifest of a run (field \"format\", expected \"" + std::string(kRunFormat) + "\")"};
   }
   const Json* version = json.find("version");
   if (version == nullptr || *version != Json(kRunVersion)) {
-    return Error{ErrorCode::kRuntime, name + ": has another version (field \"version\" is " + (version == nullptr ? "missing" : version->dump()) +
-                                          ", expected " + std::to_string(kRunVersion) + ")"};
+    return Error{ErrorCode::kRuntime, name + ": has another version (field \"version\" is " +
+                                          (version == nullptr ? "missing" : version->dump()) + ", expected " +
+                                          std::to_string(kRunVersion) + ")"};
   }
   if (!hash_matches(text)) {
-    return Error{ErrorCode::kDamage, name + ": is not what was written (field \"manifest_xxh128\" does not match the text)"};
+    return Error{ErrorCode::kDamage,
+                 name + ": is not what was written (field \"manifest_xxh128\" does not match the text)"};
   }
   Manifest manifest;
   FieldReader reader(name);

@@ -41,13 +41,14 @@ struct Manifest {
   std::string journal_xxh128;
 };
 
-/// The file's text. Its last field is the hash of the text with that field's own digits as zeros, so that damage is seen.
+/// The file's text. Its last field is the hash of the text with that field's own digits as zeros, so that damage is
+/// seen.
 [[nodiscard]] std::string manifest_text(const Manifest& manifest);
 /// Errors: kRuntime for what is no manifest of a run, kDamage where the hash or a field is wrong.
 [[nodiscard]] Result<Manifest> parse_manifest(std::string_view text, const std::string& name);
 
-/// The first thing that must be equal for a run to be continued and is not: "config.pool: the run has "mean", this command
-/// has "max"". Nothing if the run may be continued.
+/// The first thing that must be equal for a run to be continued and is not: "config.pool: the run has "mean", this
+/// command has "max"". Nothing if the run may be continued.
 [[nodiscard]] std::optional<std::string> manifest_difference(const Manifest& run, const Manifest& command);
 
 }  // namespace layerscope

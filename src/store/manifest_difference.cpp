@@ -27,15 +27,19 @@ std::optional<std::string> config_difference(const Json::Object& run, const Json
   return std::nullopt;
 }
 
-std::string file_text(const ManifestFile& file) { return std::to_string(file.size) + " bytes with hash " + file.xxh128; }
+std::string file_text(const ManifestFile& file) {
+  return std::to_string(file.size) + " bytes with hash " + file.xxh128;
+}
 
 std::optional<std::string> model_difference(const Manifest& run, const Manifest& command) {
-  if (run.model_type != command.model_type) return difference("model.type", quoted(run.model_type), quoted(command.model_type));
+  if (run.model_type != command.model_type)
+    return difference("model.type", quoted(run.model_type), quoted(command.model_type));
   if (run.parameters != command.parameters) {
     return difference("model.parameters", std::to_string(run.parameters), std::to_string(command.parameters));
   }
   if (run.files.size() != command.files.size()) {
-    return difference("model.files", std::to_string(run.files.size()) + " files", std::to_string(command.files.size()) + " files");
+    return difference("model.files", std::to_string(run.files.size()) + " files",
+                      std::to_string(command.files.size()) + " files");
   }
   for (std::size_t index = 0; index < run.files.size(); ++index) {
     const ManifestFile& old_file = run.files[index];
@@ -78,7 +82,8 @@ std::optional<std::string> manifest_difference(const Manifest& run, const Manife
   }
   if (run.isa != command.isa) return difference("isa", quoted(run.isa), quoted(command.isa));
   if (run.build != command.build) return difference("build", quoted(run.build), quoted(command.build));
-  if (run.determinism != command.determinism) return difference("determinism", quoted(run.determinism), quoted(command.determinism));
+  if (run.determinism != command.determinism)
+    return difference("determinism", quoted(run.determinism), quoted(command.determinism));
   if (run.part != command.part) return difference("part", part_text(run.part), part_text(command.part));
   return std::nullopt;
 }

@@ -42,7 +42,8 @@ class PartCursor {
     bool good = offsets_.size() == rows_.size() + 1 && offsets_.front() == 0;
     for (std::size_t row = 0; good && row < rows_.size(); ++row) good = offsets_[row] <= offsets_[row + 1];
     if (good) return {};
-    return Error{ErrorCode::kDamage, shard_.file().path() + ": tensor \"" + offsets_of_ + "\" holds no offsets; layerscope verify tells more"};
+    return Error{ErrorCode::kDamage, shard_.file().path() + ": tensor \"" + offsets_of_ +
+                                         "\" holds no offsets; layerscope verify tells more"};
   }
 
   const RunPart& part_;
@@ -55,7 +56,8 @@ class PartCursor {
 
 }  // namespace
 
-Status for_each_row_span(const RunView& run, const std::string& offsets_of, const std::function<Status(const RowSpan&)>& visit) {
+Status for_each_row_span(const RunView& run, const std::string& offsets_of,
+                         const std::function<Status(const RowSpan&)>& visit) {
   std::vector<PartCursor> cursors;
   for (const RunPart& part : run.parts) cursors.emplace_back(part, offsets_of);
   while (true) {

@@ -12,7 +12,8 @@ constexpr std::string_view kMagic = "\x93NUMPY\x01";
 std::string description(DType dtype) {
   const std::size_t size = dtype_size(dtype);
   if (dtype == DType::kBool) return "|b1";
-  return (size == 1 ? "|" : "<") + std::string(1, static_cast<char>(std::tolower(dtype_name(dtype)[0]))) + std::to_string(size);
+  return (size == 1 ? "|" : "<") + std::string(1, static_cast<char>(std::tolower(dtype_name(dtype)[0]))) +
+         std::to_string(size);
 }
 
 }  // namespace

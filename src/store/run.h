@@ -39,9 +39,11 @@ struct VerifyReport {
 
 enum class ExportFormat : std::uint8_t { kNpy, kNpz, kSafetensors };
 
-/// Writes all rows of a run, parts joined and ordered by row, to `target`: npy = a folder with one .npy a tensor, npz = one
-/// .npz file, safetensors = one file. bfloat16 becomes float32 in npy and npz. Never holds a whole run in memory. Errors:
-/// kRuntime for no run, kDamage, kUsage for an incomplete run unless `allow_incomplete`, kResource for the disk.
-[[nodiscard]] Status export_run(const std::string& folder, ExportFormat format, const std::string& target, bool allow_incomplete, bool overwrite);
+/// Writes all rows of a run, parts joined and ordered by row, to `target`: npy = a folder with one .npy a tensor, npz =
+/// one .npz file, safetensors = one file. bfloat16 becomes float32 in npy and npz. Never holds a whole run in memory.
+/// Errors: kRuntime for no run, kDamage, kUsage for an incomplete run unless `allow_incomplete`, kResource for the
+/// disk.
+[[nodiscard]] Status export_run(const std::string& folder, ExportFormat format, const std::string& target,
+                                bool allow_incomplete, bool overwrite);
 
 }  // namespace layerscope

@@ -26,7 +26,9 @@ Result<std::vector<std::pair<int, std::string>>> run_parts(const std::string& fo
     const std::string path = folder + "/" + name;
     if (part && path_exists(path + "/" + std::string(kManifestName))) parts.emplace_back(*part, path);
   }
-  if (parts.empty()) return Error{ErrorCode::kRuntime, folder + ": is no run (it has neither " + std::string(kManifestName) + " nor parts)"};
+  if (parts.empty())
+    return Error{ErrorCode::kRuntime,
+                 folder + ": is no run (it has neither " + std::string(kManifestName) + " nor parts)"};
   std::sort(parts.begin(), parts.end());
   return parts;
 }
@@ -52,7 +54,8 @@ Result<RunPart> read_run_part(int part, const std::string& folder) {
   Hasher hasher;
   hasher.update(lines);
   if (run.manifest.complete && hasher.hex() != run.manifest.journal_xxh128) {
-    return Error{ErrorCode::kDamage, journal_path + ": is not what was written (field \"journal_xxh128\" of the manifest differs)"};
+    return Error{ErrorCode::kDamage,
+                 journal_path + ": is not what was written (field \"journal_xxh128\" of the manifest differs)"};
   }
   LAYERSCOPE_ASSIGN(Journal journal, parse_journal(lines, journal_path));
   run.records = std::move(journal.records);
@@ -60,7 +63,8 @@ Result<RunPart> read_run_part(int part, const std::string& folder) {
 }
 
 bool RunView::complete() const noexcept {
-  return missing == 0 && std::all_of(parts.begin(), parts.end(), [](const RunPart& part) { return part.manifest.complete; });
+  return missing == 0 &&
+         std::all_of(parts.begin(), parts.end(), [](const RunPart& part) { return part.manifest.complete; });
 }
 
 Result<RunView> open_run(const std::string& folder, bool allow_incomplete) {
@@ -76,11 +80,12 @@ Result<RunView> open_run(const std::string& folder, bool allow_incomplete) {
       Manifest same_part = part.manifest;
       same_part.part = view.parts.front().manifest.part;
       if (own->second != same_part.part->second) {
-        return Error{ErrorCode::kUsage, path + ": is one of " + std::to_string(own->second) + " parts, the others are of " +
-                                            std::to_string(same_part.part->second)};
+        return Error{ErrorCode::kUsage, path + ": is one of " + std::to_string(own->second) +
+                                            " parts, the others are of " + std::to_string(same_part.part->second)};
       }
       if (const auto difference = manifest_difference(view.parts.front().manifest, same_part)) {
-        return Error{ErrorCode::kUsage, path + ": belongs to another run than " + view.parts.front().folder + " (" + *difference + ")"};
+        return Error{ErrorCode::kUsage,
+                     path + ": belongs to another run than " + view.parts.front().folder + " (" + *difference + ")"};
       }
     }
     view.parts.push_back(std::move(part));
@@ -94,7 +99,8 @@ Result<RunView> open_run(const std::string& folder, bool allow_incomplete) {
                                         " parts are missing; run them, or allow an incomplete run"};
   }
   if (!allow_incomplete && !view.complete()) {
-    return Error{ErrorCode::kUsage, folder + ": the run is not complete; finish it with the same command, or allow an incomplete run"};
+    return Error{ErrorCode::kUsage,
+                 folder + ": the run is not complete; finish it with the same command, or allow an incomplete run"};
   }
   return view;
 }

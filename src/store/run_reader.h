@@ -16,7 +16,9 @@ struct RunPart {
   std::string folder;
   Manifest manifest;
   std::vector<ShardRecord> records;  ///< shards that are finished
-  [[nodiscard]] std::string shard_path(const ShardRecord& record) const { return folder + "/" + shard_file_name(record.shard); }
+  [[nodiscard]] std::string shard_path(const ShardRecord& record) const {
+    return folder + "/" + shard_file_name(record.shard);
+  }
 };
 
 /// The folders of a run: FOLDER itself, or its part-i by i. Errors: kRuntime if it is no run.

@@ -20,7 +20,8 @@ bool is_number(std::string_view text) {
 
 /// The text between a prefix and a suffix, or nothing.
 std::optional<std::string_view> between(std::string_view name, std::string_view prefix, std::string_view suffix) {
-  if (name.size() < prefix.size() + suffix.size() || !name.starts_with(prefix) || !name.ends_with(suffix)) return std::nullopt;
+  if (name.size() < prefix.size() + suffix.size() || !name.starts_with(prefix) || !name.ends_with(suffix))
+    return std::nullopt;
   return name.substr(prefix.size(), name.size() - prefix.size() - suffix.size());
 }
 
@@ -56,14 +57,17 @@ Result<Survey> survey(const std::string& folder) {
 Status check_folder(const std::string& folder, const Survey& found, bool overwrite) {
   if (found.manifest) return {};
   if (found.foreign) {
-    return Error{ErrorCode::kUsage, folder + ": is not empty and no run (it holds " + *found.foreign + "); name another folder"};
+    return Error{ErrorCode::kUsage,
+                 folder + ": is not empty and no run (it holds " + *found.foreign + "); name another folder"};
   }
   if (overwrite) return {};
   if (found.part) {
-    return Error{ErrorCode::kUsage, folder + ": holds a run in parts (" + *found.part + "); give --shard i/N or name another folder"};
+    return Error{ErrorCode::kUsage,
+                 folder + ": holds a run in parts (" + *found.part + "); give --shard i/N or name another folder"};
   }
   if (found.journal || found.shards) {
-    return Error{ErrorCode::kDamage, folder + ": holds shards or a journal but no " + std::string(kManifestName) + "; " + std::string(kStartAnew)};
+    return Error{ErrorCode::kDamage, folder + ": holds shards or a journal but no " + std::string(kManifestName) +
+                                         "; " + std::string(kStartAnew)};
   }
   return {};
 }
@@ -127,7 +131,8 @@ Result<RunWriter> RunWriter::open(const std::string& folder, const Options& opti
 Status RunWriter::remove_old(bool with_parts) const {
   // The manifest goes last: until then the folder is a run, however this is interrupted.
   LAYERSCOPE_TRY(remove_file(path(kJournalName)));
-  LAYERSCOPE_TRY(remove_entries(folder_, [](RunEntry entry) { return entry == RunEntry::kShard || entry == RunEntry::kTemporary; }));
+  LAYERSCOPE_TRY(remove_entries(
+      folder_, [](RunEntry entry) { return entry == RunEntry::kShard || entry == RunEntry::kTemporary; }));
   if (with_parts) {
     LAYERSCOPE_ASSIGN(const std::vector<std::string> names, list_folder(folder_));
     for (const std::string& name : names) {
@@ -156,7 +161,8 @@ Status RunWriter::read_found() {
   found_ = std::move(manifest).value();
   if (!path_exists(path(kJournalName))) {
     if (!found_->complete) return {};
-    return with_way_out({ErrorCode::kDamage, path(kJournalName) + ": is missing, but the manifest calls the run complete"});
+    return with_way_out(
+        {ErrorCode::kDamage, path(kJournalName) + ": is missing, but the manifest calls the run complete"});
   }
   LAYERSCOPE_ASSIGN(const std::string lines, read_file(path(kJournalName), ErrorCode::kRuntime, kMaxJournalBytes));
   auto journal = parse_journal(lines, path(kJournalName));
@@ -166,7 +172,9 @@ Status RunWriter::read_found() {
   Hasher hasher;
   hasher.update(lines);
   if (found_->complete && hasher.hex() != found_->journal_xxh128) {
-    return with_way_out({ErrorCode::kDamage, path(kJournalName) + ": is not what was written (field \"journal_xxh128\" of the manifest differs)"});
+    return with_way_out(
+        {ErrorCode::kDamage,
+         path(kJournalName) + ": is not what was written (field \"journal_xxh128\" of the manifest differs)"});
   }
   return {};
 }
@@ -198,12 +206,14 @@ Status RunWriter::check_shards() const {
   for (const ShardRecord& record : records_) {
     const std::string name = path(shard_file_name(record.shard));
     const auto damaged = [&](const std::string& what) {
-      return Error{ErrorCode::kDamage, name + ": " + what + ", the journal says otherwise; restore the file, or " + std::string(kStartAnew)};
+      return Error{ErrorCode::kDamage, name + ": " + what + ", the journal says otherwise; restore the file, or " +
+                                           std::string(kStartAnew)};
     };
     if (!path_exists(name)) return damaged("is missing");
     LAYERSCOPE_ASSIGN(const File file, File::open_read(name));
     LAYERSCOPE_ASSIGN(const std::uint64_t size, file.size());
-    if (size != record.bytes) return damaged("has " + std::to_string(size) + " bytes, expected " + std::to_string(record.bytes));
+    if (size != record.bytes)
+      return damaged("has " + std::to_string(size) + " bytes, expected " + std::to_string(record.bytes));
     LAYERSCOPE_ASSIGN(const std::string hash, hash_open_file(file, size));
     if (hash != record.xxh128) return damaged("has the hash " + hash + ", expected " + record.xxh128);
   }

@@ -15,8 +15,8 @@
 
 namespace layerscope {
 
-/// The one writer of a run folder. A shard becomes visible whole or not at all, in order: temporary file, fsync, rename,
-/// fsync of the folder, journal line, fsync of the journal.
+/// The one writer of a run folder. A shard becomes visible whole or not at all, in order: temporary file, fsync,
+/// rename, fsync of the folder, journal line, fsync of the journal.
 class RunWriter {
  public:
   struct Options {
@@ -25,8 +25,8 @@ class RunWriter {
   };
 
   /// Creates the folder or takes what is there, and locks it; reads manifest and journal of a run that was begun. With
-  /// `overwrite` a run's files are removed first, and nothing else. Errors: kUsage for a locked run and for a folder that
-  /// holds something else, kDamage for a run that cannot be read, kResource.
+  /// `overwrite` a run's files are removed first, and nothing else. Errors: kUsage for a locked run and for a folder
+  /// that holds something else, kDamage for a run that cannot be read, kResource.
   [[nodiscard]] static Result<RunWriter> open(const std::string& folder, const Options& options);
 
   /// The folder that holds this run: FOLDER, or FOLDER/part-i.

@@ -17,7 +17,8 @@ class ShardChecker {
     LAYERSCOPE_TRY(check_rows(record, first_row));
     for (const StackId stack : schema_.stacks()) LAYERSCOPE_TRY(check_stack(stack));
     if (counts_.all_tokens() != record.tokens) {
-      return damage("holds " + std::to_string(counts_.all_tokens()) + " tokens, the journal says " + std::to_string(record.tokens));
+      return damage("holds " + std::to_string(counts_.all_tokens()) + " tokens, the journal says " +
+                    std::to_string(record.tokens));
     }
     if (shard_.find("id_offsets") != nullptr) {
       counts_.has_ids = true;
@@ -43,7 +44,8 @@ class ShardChecker {
       next = row + 1;
     }
     if (next != record.next_row) {
-      return damage("ends before row " + std::to_string(next) + ", the journal says " + std::to_string(record.next_row));
+      return damage("ends before row " + std::to_string(next) + ", the journal says " +
+                    std::to_string(record.next_row));
     }
     return {};
   }
@@ -55,9 +57,11 @@ class ShardChecker {
       return damage("tensor \"" + name + "\" is not one offset a row, from 0, and the end");
     }
     for (std::size_t row = 1; row < offsets.size(); ++row) {
-      if (offsets[row] < offsets[row - 1]) return damage("tensor \"" + name + "\" descends at row " + std::to_string(row - 1) + " of the shard");
+      if (offsets[row] < offsets[row - 1])
+        return damage("tensor \"" + name + "\" descends at row " + std::to_string(row - 1) + " of the shard");
     }
-    if (static_cast<std::uint64_t>(offsets.back()) > shard_.bytes()) return damage("tensor \"" + name + "\" ends outside of the shard");
+    if (static_cast<std::uint64_t>(offsets.back()) > shard_.bytes())
+      return damage("tensor \"" + name + "\" ends outside of the shard");
     return offsets;
   }
 
@@ -73,9 +77,11 @@ class ShardChecker {
     return check_picks(prefix + "pos", offsets, pick_offsets);
   }
 
-  Status check_picks(const std::string& name, const std::vector<std::int64_t>& offsets, const std::vector<std::int64_t>& pick_offsets) const {
+  Status check_picks(const std::string& name, const std::vector<std::int64_t>& offsets,
+                     const std::vector<std::int64_t>& pick_offsets) const {
     const ShardTensor* tensor = shard_.find(name);
-    if (tensor == nullptr || tensor->dtype != DType::kI32 || tensor->end - tensor->begin != 4 * static_cast<std::uint64_t>(pick_offsets.back())) {
+    if (tensor == nullptr || tensor->dtype != DType::kI32 ||
+        tensor->end - tensor->begin != 4 * static_cast<std::uint64_t>(pick_offsets.back())) {
       return damage("tensor \"" + name + "\" does not fit its offsets");
     }
     std::vector<std::int32_t> picks(static_cast<std::size_t>(pick_offsets.back()));
@@ -85,7 +91,8 @@ class ShardChecker {
       for (std::int64_t pick = pick_offsets[row]; pick < pick_offsets[row + 1]; ++pick) {
         const std::int64_t position = picks[static_cast<std::size_t>(pick)];
         if (position < next || position >= offsets[row + 1] - offsets[row]) {
-          return damage("tensor \"" + name + "\" has a position out of place in row " + std::to_string(row) + " of the shard");
+          return damage("tensor \"" + name + "\" has a position out of place in row " + std::to_string(row) +
+                        " of the shard");
         }
         next = position + 1;
       }
@@ -118,7 +125,8 @@ class ShardChecker {
     const ShardLayout layout(shard_tensors(schema_, counts_));
     std::string header(layout.header().size(), '\0');
     if (shard_.bytes() != layout.file_bytes()) {
-      return damage("has " + std::to_string(shard_.bytes()) + " bytes, its rows give " + std::to_string(layout.file_bytes()));
+      return damage("has " + std::to_string(shard_.bytes()) + " bytes, its rows give " +
+                    std::to_string(layout.file_bytes()));
     }
     LAYERSCOPE_TRY(shard_.file().read_at(0, std::as_writable_bytes(std::span(header))));
     if (header != layout.header()) return damage("its header is not the one that its rows and the manifest give");
@@ -132,14 +140,17 @@ class ShardChecker {
 
 }  // namespace
 
-Status check_shard(const std::string& path, const ShardSchema& schema, const ShardRecord& record, std::int64_t first_row) {
+Status check_shard(const std::string& path, const ShardSchema& schema, const ShardRecord& record,
+                   std::int64_t first_row) {
   LAYERSCOPE_ASSIGN(const File file, File::open_read(path));
   LAYERSCOPE_ASSIGN(const std::uint64_t size, file.size());
   if (size != record.bytes) {
-    return Error{ErrorCode::kDamage, path + ": has " + std::to_string(size) + " bytes, the journal says " + std::to_string(record.bytes)};
+    return Error{ErrorCode::kDamage,
+                 path + ": has " + std::to_string(size) + " bytes, the journal says " + std::to_string(record.bytes)};
   }
   LAYERSCOPE_ASSIGN(const std::string hash, hash_open_file(file, size));
-  if (hash != record.xxh128) return Error{ErrorCode::kDamage, path + ": has the hash " + hash + ", the journal says " + record.xxh128};
+  if (hash != record.xxh128)
+    return Error{ErrorCode::kDamage, path + ": has the hash " + hash + ", the journal says " + record.xxh128};
   LAYERSCOPE_ASSIGN(const ShardReader shard, ShardReader::open(path));
   return ShardChecker(shard, schema).check(record, first_row);
 }

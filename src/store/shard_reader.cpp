@@ -30,7 +30,8 @@ std::optional<std::vector<std::int64_t>> numbers(const Json* json) {
 
 Result<ShardTensor> parse_tensor(const Json::Member& member, std::uint64_t data_bytes, const std::string& name) {
   const auto bad = [&](std::string_view field) {
-    return damage(name, "tensor \"" + printable(member.first) + "\" of the header has a bad field \"" + std::string(field) + "\"");
+    return damage(name, "tensor \"" + printable(member.first) + "\" of the header has a bad field \"" +
+                            std::string(field) + "\"");
   };
   ShardTensor tensor;
   tensor.name = member.first;
@@ -48,13 +49,15 @@ Result<ShardTensor> parse_tensor(const Json::Member& member, std::uint64_t data_
   if (!offsets || offsets->size() != 2) return bad("data_offsets");
   tensor.begin = static_cast<std::uint64_t>((*offsets)[0]);
   tensor.end = static_cast<std::uint64_t>((*offsets)[1]);
-  if (tensor.begin > tensor.end || tensor.end > data_bytes || !bytes || tensor.end - tensor.begin != *bytes) return bad("data_offsets");
+  if (tensor.begin > tensor.end || tensor.end > data_bytes || !bytes || tensor.end - tensor.begin != *bytes)
+    return bad("data_offsets");
   return tensor;
 }
 
 }  // namespace
 
-Result<std::vector<ShardTensor>> parse_shard_header(std::string_view json, std::uint64_t data_bytes, const std::string& name) {
+Result<std::vector<ShardTensor>> parse_shard_header(std::string_view json, std::uint64_t data_bytes,
+                                                    const std::string& name) {
   LAYERSCOPE_ASSIGN(const Json header, parse_json(json, name, ErrorCode::kDamage));
   if (header.object() == nullptr) return damage(name, "its header is no object");
   std::vector<ShardTensor> tensors;
@@ -62,12 +65,14 @@ Result<std::vector<ShardTensor>> parse_shard_header(std::string_view json, std::
   for (const Json::Member& member : *header.object()) {
     if (member.first == "__metadata__") continue;
     LAYERSCOPE_ASSIGN(ShardTensor tensor, parse_tensor(member, data_bytes, name));
-    if (tensor.begin != end) return damage(name, "tensor \"" + printable(tensor.name) + "\" does not follow the one before it");
+    if (tensor.begin != end)
+      return damage(name, "tensor \"" + printable(tensor.name) + "\" does not follow the one before it");
     end = tensor.end;
     tensors.push_back(std::move(tensor));
   }
   if (end != data_bytes) {
-    return damage(name, "its tensors end at byte " + std::to_string(end) + " of " + std::to_string(data_bytes) + " data bytes");
+    return damage(
+        name, "its tensors end at byte " + std::to_string(end) + " of " + std::to_string(data_bytes) + " data bytes");
   }
   return tensors;
 }
@@ -80,9 +85,11 @@ Result<ShardReader> ShardReader::open(const std::string& path) {
   if (size < kLengthBytes) return damage(path, "has " + std::to_string(size) + " bytes, too few for a header");
   LAYERSCOPE_TRY(reader.file_.read_at(0, length_bytes));
   std::uint64_t length = 0;
-  for (std::size_t byte = 0; byte < kLengthBytes; ++byte) length |= std::to_integer<std::uint64_t>(length_bytes[byte]) << (8 * byte);
+  for (std::size_t byte = 0; byte < kLengthBytes; ++byte)
+    length |= std::to_integer<std::uint64_t>(length_bytes[byte]) << (8 * byte);
   if (length > kMaxHeader || length > size - kLengthBytes) {
-    return damage(path, "its header of " + std::to_string(length) + " bytes does not fit into " + std::to_string(size) + " bytes");
+    return damage(path, "its header of " + std::to_string(length) + " bytes does not fit into " + std::to_string(size) +
+                            " bytes");
   }
   std::string json(static_cast<std::size_t>(length), '\0');
   LAYERSCOPE_TRY(reader.file_.read_at(kLengthBytes, std::as_writable_bytes(std::span(json))));
@@ -93,7 +100,8 @@ Result<ShardReader> ShardReader::open(const std::string& path) {
 }
 
 const ShardTensor* ShardReader::find(std::string_view name) const noexcept {
-  const auto found = std::find_if(tensors_.begin(), tensors_.end(), [&](const ShardTensor& tensor) { return tensor.name == name; });
+  const auto found =
+      std::find_if(tensors_.begin(), tensors_.end(), [&](const ShardTensor& tensor) { return tensor.name == name; });
   return found == tensors_.end() ? nullptr : &*found;
 }
 

@@ -15,7 +15,8 @@ namespace layerscope {
 
 /// Reads the header of a safetensors file of ours from its JSON text. `data_bytes` is what follows the header. Every
 /// tensor lies where the layout rules put it. Errors: kDamage with `name`.
-[[nodiscard]] Result<std::vector<ShardTensor>> parse_shard_header(std::string_view json, std::uint64_t data_bytes, const std::string& name);
+[[nodiscard]] Result<std::vector<ShardTensor>> parse_shard_header(std::string_view json, std::uint64_t data_bytes,
+                                                                  const std::string& name);
 
 /// An open shard. Nothing is mapped: readers take what they need.
 class ShardReader {

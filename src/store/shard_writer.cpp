@@ -15,7 +15,8 @@ void add_row(ShardCounts& counts, const ShardSchema& schema, const PlannedRow& r
     const RowTokens& tokens = row.stacks[index];
     counts.tokens[index] += static_cast<std::int64_t>(tokens.ids.size());
     counts.picks[index] += static_cast<std::int64_t>(tokens.picks.size());
-    const bool types = std::any_of(tokens.type_ids.begin(), tokens.type_ids.end(), [](std::uint8_t type) { return type != 0; });
+    const bool types =
+        std::any_of(tokens.type_ids.begin(), tokens.type_ids.end(), [](std::uint8_t type) { return type != 0; });
     counts.has_types[index] = counts.has_types[index] || types;
   }
   counts.elements.resize(schema.sites.size());
@@ -97,7 +98,8 @@ Result<ShardWriter> ShardDraft::write_to(const std::string& path) const {
   // Offsets have one value more than there are rows: the total.
   const auto place_offsets = [&](const std::string& name, const SpoolStream& stream, std::int64_t total) -> Status {
     LAYERSCOPE_TRY(place(name, stream));
-    return writer.file().write_at(writer.layout().position(name) + stream.size(), std::as_bytes(std::span<const std::int64_t, 1>(&total, 1)));
+    return writer.file().write_at(writer.layout().position(name) + stream.size(),
+                                  std::as_bytes(std::span<const std::int64_t, 1>(&total, 1)));
   };
   LAYERSCOPE_TRY(place("row", rows_));
   const std::vector<StackId> ids = schema_->stacks();

@@ -28,9 +28,9 @@ struct RowTokens {
 /// One row as the plan of a shard takes it.
 struct PlannedRow {
   std::int64_t number = 0;
-  std::string_view id;                   ///< compact JSON, empty for none
-  std::array<RowTokens, 2> stacks;       ///< by StackId
-  std::vector<std::int64_t> elements;    ///< that the row contributes to every site of the schema
+  std::string_view id;                 ///< compact JSON, empty for none
+  std::array<RowTokens, 2> stacks;     ///< by StackId
+  std::vector<std::int64_t> elements;  ///< that the row contributes to every site of the schema
 };
 
 /// Counts one row more.
@@ -40,7 +40,8 @@ void add_row(ShardCounts& counts, const ShardSchema& schema, const PlannedRow& r
 class ShardWriter {
  public:
   /// Creates the file `path` (a temporary name) with its header and its final size.
-  [[nodiscard]] static Result<ShardWriter> create(const std::string& path, const ShardSchema& schema, const ShardCounts& counts);
+  [[nodiscard]] static Result<ShardWriter> create(const std::string& path, const ShardSchema& schema,
+                                                  const ShardCounts& counts);
 
   [[nodiscard]] const ShardCounts& counts() const noexcept { return counts_; }
   [[nodiscard]] const ShardLayout& layout() const noexcept { return layout_; }
@@ -50,7 +51,8 @@ class ShardWriter {
   /// Reads back elements `first` ... of one of the tensors that describe the rows.
   template <class T>
   [[nodiscard]] Status read(std::string_view tensor, std::int64_t first, std::span<T> into) const {
-    return file_.read_at(layout_.position(tensor) + static_cast<std::uint64_t>(first) * sizeof(T), std::as_writable_bytes(into));
+    return file_.read_at(layout_.position(tensor) + static_cast<std::uint64_t>(first) * sizeof(T),
+                         std::as_writable_bytes(into));
   }
   /// The hash of the whole file, after everything has been written; syncs it to disk.
   [[nodiscard]] Result<std::string> finish() const;
@@ -68,7 +70,8 @@ class ShardWriter {
 class ShardDraft {
  public:
   /// `schema` must live as long as the draft. Spools go to `folder`.
-  ShardDraft(const ShardSchema& schema, const std::string& folder, std::size_t buffer_bytes = SpoolStream::kDefaultBuffer);
+  ShardDraft(const ShardSchema& schema, const std::string& folder,
+             std::size_t buffer_bytes = SpoolStream::kDefaultBuffer);
 
   [[nodiscard]] Status add(const PlannedRow& row);
   [[nodiscard]] const ShardCounts& counts() const noexcept { return counts_; }
@@ -84,7 +87,7 @@ class ShardDraft {
   const ShardSchema* schema_;
   ShardCounts counts_;
   SpoolStream rows_, id_, id_offsets_;
-  std::vector<Stack> stacks_;             // as schema.stacks()
+  std::vector<Stack> stacks_;              // as schema.stacks()
   std::vector<SpoolStream> site_offsets_;  // of every site; used for probs alone
 };
 

@@ -42,7 +42,8 @@ Status SpoolStream::copy(std::uint64_t begin, std::uint64_t size, const File& to
     size -= piece.size();
   }
   if (size == 0) return {};
-  return to.write_at(offset, std::span(buffer_).subspan(static_cast<std::size_t>(begin - spilled_), static_cast<std::size_t>(size)));
+  return to.write_at(
+      offset, std::span(buffer_).subspan(static_cast<std::size_t>(begin - spilled_), static_cast<std::size_t>(size)));
 }
 
 }  // namespace layerscope

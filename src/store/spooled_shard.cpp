@@ -41,7 +41,10 @@ Status SpooledShard::finish_row(const PlannedRow& row) {
   into.id = row.id;
   for (std::size_t stack = 0; stack < into.stacks.size(); ++stack) {
     const RowTokens& from = row.stacks[stack];
-    into.stacks[stack] = {{from.ids.begin(), from.ids.end()}, from.picks, {from.special.begin(), from.special.end()}, {from.type_ids.begin(), from.type_ids.end()}};
+    into.stacks[stack] = {{from.ids.begin(), from.ids.end()},
+                          from.picks,
+                          {from.special.begin(), from.special.end()},
+                          {from.type_ids.begin(), from.type_ids.end()}};
   }
   return {};
 }

@@ -15,13 +15,14 @@
 
 namespace layerscope {
 
-/// Collects rows that grow while they are computed (generation), several of them at once and in any order, and assembles
-/// them in the order of their numbers. Values wait in unnamed files; memory holds a few bytes a piece. All functions are
-/// safe to call from several threads. The bytes of the shard are those that a ShardDraft and a ShardWriter would give.
+/// Collects rows that grow while they are computed (generation), several of them at once and in any order, and
+/// assembles them in the order of their numbers. Values wait in unnamed files; memory holds a few bytes a piece. All
+/// functions are safe to call from several threads. The bytes of the shard are those that a ShardDraft and a
+/// ShardWriter would give.
 class SpooledShard {
  public:
-  /// `schema` must live as long as the shard. Spools go to `folder`. Sites of probabilities are laid out by the caller: a
-  /// row's pieces follow each other as they were appended.
+  /// `schema` must live as long as the shard. Spools go to `folder`. Sites of probabilities are laid out by the caller:
+  /// a row's pieces follow each other as they were appended.
   SpooledShard(const ShardSchema& schema, std::string folder, std::size_t buffer_bytes = SpoolStream::kDefaultBuffer);
 
   /// Appends values of a row at a site; pieces of one row and site must come in order.

@@ -26,8 +26,9 @@ void verify_part(const RunPart& part, VerifyReport& report) {
   }
   report.rows += rows;
   if (part.manifest.complete && (rows != part.manifest.rows || tokens != part.manifest.tokens)) {
-    report.damaged.push_back({-1, part.part, part.folder + ": the journal has " + std::to_string(rows) + " rows, the manifest " +
-                                                 std::to_string(part.manifest.rows)});
+    report.damaged.push_back({-1, part.part,
+                              part.folder + ": the journal has " + std::to_string(rows) + " rows, the manifest " +
+                                  std::to_string(part.manifest.rows)});
   }
 }
 

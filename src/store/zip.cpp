@@ -7,7 +7,7 @@
 namespace layerscope {
 namespace {
 
-constexpr std::uint16_t kVersion = 45;  // the first that knows ZIP64
+constexpr std::uint16_t kVersion = 45;     // the first that knows ZIP64
 constexpr std::uint16_t kFirstDay = 0x21;  // 1980-01-01: no date is recorded
 constexpr std::uint32_t kInZip64 = 0xFFFFFFFF;
 
@@ -97,8 +97,24 @@ Status ZipWriter::finish() {
   const std::uint64_t directory = at_;
   for (const Entry& entry : entries_) {
     Record record;
-    record.u32(0x02014B50).u16(kVersion).u16(kVersion).u16(0).u16(0).u16(0).u16(kFirstDay).u32(entry.crc).u32(kInZip64).u32(kInZip64);
-    record.u16(static_cast<std::uint16_t>(entry.name.size())).u16(28).u16(0).u16(0).u16(0).u32(0).u32(kInZip64).text(entry.name);
+    record.u32(0x02014B50)
+        .u16(kVersion)
+        .u16(kVersion)
+        .u16(0)
+        .u16(0)
+        .u16(0)
+        .u16(kFirstDay)
+        .u32(entry.crc)
+        .u32(kInZip64)
+        .u32(kInZip64);
+    record.u16(static_cast<std::uint16_t>(entry.name.size()))
+        .u16(28)
+        .u16(0)
+        .u16(0)
+        .u16(0)
+        .u32(0)
+        .u32(kInZip64)
+        .text(entry.name);
     record.u16(1).u16(24).u64(entry.size).u64(entry.size).u64(entry.offset);
     LAYERSCOPE_TRY(file_.write_at(at_, record.bytes()));
     at_ += record.bytes().size();

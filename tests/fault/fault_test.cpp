@@ -1,5 +1,5 @@
-// Kills and failures at every call that changes files, and kills at random moments: a run that goes on afterwards has the
-// bytes of one that was never interrupted. LAYERSCOPE_LONG_TESTS=1 runs every call and 500 random kills.
+// Kills and failures at every call that changes files, and kills at random moments: a run that goes on afterwards has
+// the bytes of one that was never interrupted. LAYERSCOPE_LONG_TESTS=1 runs every call and 500 random kills.
 #include <fcntl.h>
 #include <gtest/gtest.h>
 #include <signal.h>
@@ -35,8 +35,7 @@ bool long_form() { return std::getenv("LAYERSCOPE_LONG_TESTS") != nullptr; }
 /// Exit status, or minus the signal.
 int wait_for(pid_t process) {
   int status = 0;
-  while (::waitpid(process, &status, 0) < 0 && errno == EINTR) {
-  }
+  while (::waitpid(process, &status, 0) < 0 && errno == EINTR) {}
   return WIFSIGNALED(status) ? -WTERMSIG(status) : WEXITSTATUS(status);
 }
 
@@ -58,7 +57,9 @@ class Fault : public ::testing::Test {
     posix_spawn_file_actions_init(&actions);
     posix_spawn_file_actions_addopen(&actions, STDERR_FILENO, errors_.c_str(), O_WRONLY | O_CREAT | O_TRUNC, 0600);
     pid_t process = 0;
-    EXPECT_EQ(::posix_spawn(&process, LAYERSCOPE_JOB_RUNNER, &actions, nullptr, pointers(words).data(), pointers(variables).data()), 0);
+    EXPECT_EQ(::posix_spawn(&process, LAYERSCOPE_JOB_RUNNER, &actions, nullptr, pointers(words).data(),
+                            pointers(variables).data()),
+              0);
     posix_spawn_file_actions_destroy(&actions);
     return process;
   }
@@ -80,7 +81,8 @@ class Fault : public ::testing::Test {
     std::filesystem::remove_all(run_);
   }
 
-  /// What is there after an interruption is sound, nothing half-done is visible, and the same command completes the run.
+  /// What is there after an interruption is sound, nothing half-done is visible, and the same command completes the
+  /// run.
   void check_resume(const std::string& state) {
     if (std::filesystem::exists(run_ + "/manifest.json")) {
       const auto report = verify_run(run_);
@@ -94,7 +96,8 @@ class Fault : public ::testing::Test {
 
   static std::string corpus() {
     std::string text;
-    for (int line = 0; line < 60; ++line) text += std::string(static_cast<std::size_t>(line * 7 % 40), 'x') + std::to_string(line) + "\n";
+    for (int line = 0; line < 60; ++line)
+      text += std::string(static_cast<std::size_t>(line * 7 % 40), 'x') + std::to_string(line) + "\n";
     return text;
   }
 

@@ -1,5 +1,5 @@
-// A model without weights for tests of the bulk job: a text's bytes are its tokens, and every value is a known function of
-// site, position and token.
+// A model without weights for tests of the bulk job: a text's bytes are its tokens, and every value is a known function
+// of site, position and token.
 #pragma once
 
 #include <atomic>
@@ -55,7 +55,8 @@ class FakeRunner final : public RowRunner {
     }
     if (out.main.ids.empty()) return Error{ErrorCode::kInput, "has no tokens"};
     for (const std::int32_t id : out.main.ids) {
-      if (id >= kVocabulary) return Error{ErrorCode::kInput, "token id " + std::to_string(id) + " is outside the vocabulary"};
+      if (id >= kVocabulary)
+        return Error{ErrorCode::kInput, "token id " + std::to_string(id) + " is outside the vocabulary"};
       out.main.special.push_back(id == 1 || id == 2 ? 1 : 0);
     }
     if (options_.two_stacks) {
@@ -79,7 +80,8 @@ class FakeRunner final : public RowRunner {
 
   /// The value at a site for a token at a position.
   static float value(std::size_t site, std::int64_t position, std::int32_t token, std::int64_t column) {
-    return static_cast<float>(site) * 1000.0F + static_cast<float>(token) + static_cast<float>(position % 97) / 128.0F + static_cast<float>(column) * 0.0078125F;
+    return static_cast<float>(site) * 1000.0F + static_cast<float>(token) + static_cast<float>(position % 97) / 128.0F +
+           static_cast<float>(column) * 0.0078125F;
   }
 
   [[nodiscard]] Status run(const Batch& batch, const TapPlan& plan, Sink& sink) const override {
@@ -98,8 +100,14 @@ class FakeRunner final : public RowRunner {
  private:
   void add_stack(StackId stack, const std::string& prefix) {
     const auto add = [&](const std::string& name, SiteKind kind, int block, int step, std::optional<int> hf_index) {
-      sites_.sites.push_back({.name = prefix + name, .stack = stack, .block = block, .step = step, .kind = kind,
-                              .width = kind == SiteKind::kProbs ? 0 : kWidth, .heads = kind == SiteKind::kProbs ? kHeads : 0, .cross = false,
+      sites_.sites.push_back({.name = prefix + name,
+                              .stack = stack,
+                              .block = block,
+                              .step = step,
+                              .kind = kind,
+                              .width = kind == SiteKind::kProbs ? 0 : kWidth,
+                              .heads = kind == SiteKind::kProbs ? kHeads : 0,
+                              .cross = false,
                               .hf_index = hf_index});
     };
     add("embed", SiteKind::kEmbed, -1, -1, 0);
@@ -121,7 +129,9 @@ class FakeRunner final : public RowRunner {
     std::vector<std::int32_t> positions;
     if (stored.unit == StoredUnit::kPicks) positions = plan.picks(batch.rows[sequence], tokens);
     if (stored.unit == StoredUnit::kPooled) positions = {0};
-    if (stored.unit == StoredUnit::kTokens) for (std::int64_t position = 0; position < tokens; ++position) positions.push_back(static_cast<std::int32_t>(position));
+    if (stored.unit == StoredUnit::kTokens)
+      for (std::int64_t position = 0; position < tokens; ++position)
+        positions.push_back(static_cast<std::int32_t>(position));
     const bool probabilities = stored.unit == StoredUnit::kProbs;
     const std::int64_t rows = probabilities ? stored.heads * tokens : static_cast<std::int64_t>(positions.size());
     const std::int64_t width = probabilities ? tokens : stored.width;
@@ -129,13 +139,21 @@ class FakeRunner final : public RowRunner {
     std::vector<float> values(static_cast<std::size_t>(rows * stride));
     for (std::int64_t row = 0; row < rows; ++row) {
       const std::int64_t position = probabilities ? row % tokens : positions[static_cast<std::size_t>(row)];
-      for (std::int64_t column = 0; column < width; ++column) values[static_cast<std::size_t>(row * stride + column)] = value(site, position, token(position), column);
+      for (std::int64_t column = 0; column < width; ++column)
+        values[static_cast<std::size_t>(row * stride + column)] = value(site, position, token(position), column);
     }
     // In two pieces, the later one first: sinks must not rely on order.
     for (const auto& [from, to] : {std::pair{rows / 2, rows}, std::pair{std::int64_t{0}, rows / 2}}) {
       if (from == to) continue;
-      const RowsView view{.dtype = DType::kF32, .data = reinterpret_cast<const std::byte*>(values.data() + from * stride), .rows = to - from, .width = width, .stride = stride};
-      if (Status status = sink.accept({.site = static_cast<int>(site), .tag = batch.tags[sequence], .first_row = from, .rows = view}); !status) return status;
+      const RowsView view{.dtype = DType::kF32,
+                          .data = reinterpret_cast<const std::byte*>(values.data() + from * stride),
+                          .rows = to - from,
+                          .width = width,
+                          .stride = stride};
+      if (Status status = sink.accept(
+              {.site = static_cast<int>(site), .tag = batch.tags[sequence], .first_row = from, .rows = view});
+          !status)
+        return status;
     }
     return {};
   }

@@ -28,7 +28,9 @@ using ::testing::HasSubstr;
 std::string corpus(int lines) {
   std::string text;
   for (int line = 0; line < lines; ++line) {
-    if (line % 11 != 5) text += "line " + std::to_string(line) + " " + std::string(static_cast<std::size_t>(line * 37 % 120), static_cast<char>('a' + line % 26));
+    if (line % 11 != 5)
+      text += "line " + std::to_string(line) + " " +
+              std::string(static_cast<std::size_t>(line * 37 % 120), static_cast<char>('a' + line % 26));
     text += line % 7 == 3 ? "\r\n" : "\n";
   }
   return text;
@@ -167,7 +169,8 @@ TEST_F(BulkJob, StopsAndGoesOn) {
       EXPECT_TRUE(!report.ok() || (!report->complete && report->damaged.empty()));
     }
   }
-  struct stat before {}, after {};
+  struct stat before {
+  }, after{};
   const std::string first = temp_.file("run/shard-00000.safetensors");
   const bool journalled = ::stat(first.c_str(), &before) == 0;
   ASSERT_TRUE(run(model_, options("run")).ok());
@@ -229,7 +232,8 @@ TEST_F(BulkJob, RecoversFromEveryStateAKillLeaves) {
   start_over();
   std::filesystem::remove(folder + "/manifest.json");
   std::filesystem::remove(folder + "/journal.jsonl");
-  for (const auto& name : {"/shard-00000.safetensors", "/shard-00001.safetensors"}) std::filesystem::remove(folder + name);
+  for (const auto& name : {"/shard-00000.safetensors", "/shard-00001.safetensors"})
+    std::filesystem::remove(folder + name);
   std::ofstream(folder + "/.manifest.json.tmp") << "{";
   check("killed before the manifest");
 }
@@ -403,8 +407,10 @@ TEST_F(BulkJob, DryRunTellsTheSizeAndTouchesNothing) {
   EXPECT_GT(estimated->free_bytes, 0U);
   ASSERT_TRUE(run(model_, options("run")).ok());
   std::uint64_t bytes = 0;
-  for (const auto& [name, content] : run_files(temp_.file("run"))) bytes += name.starts_with("shard") ? content.size() : 0;
-  EXPECT_NEAR(static_cast<double>(estimated->estimated_bytes), static_cast<double>(bytes), static_cast<double>(bytes) * 0.1);
+  for (const auto& [name, content] : run_files(temp_.file("run")))
+    bytes += name.starts_with("shard") ? content.size() : 0;
+  EXPECT_NEAR(static_cast<double>(estimated->estimated_bytes), static_cast<double>(bytes),
+              static_cast<double>(bytes) * 0.1);
 }
 
 TEST_F(BulkJob, NoRowsMakeACompleteRun) {

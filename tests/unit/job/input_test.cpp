@@ -38,7 +38,9 @@ InputRow json_row(const std::string& line) {
 
 TEST(TextRows, NumbersLinesAndDropsMarks) {
   const TempFolder temp;
-  const auto rows = read_file(temp, "a.txt", "\xEF\xBB\xBF" "first\r\n\n  \t\nfourth \r x\r\n\r\nlast");
+  const auto rows = read_file(temp, "a.txt",
+                              "\xEF\xBB\xBF"
+                              "first\r\n\n  \t\nfourth \r x\r\n\r\nlast");
   ASSERT_EQ(rows.size(), 3U);
   EXPECT_EQ(*rows[0].row.text, "first");
   EXPECT_EQ(rows[0].number, 0);
@@ -61,7 +63,8 @@ TEST(TextRows, InvalidUtf8IsABadRowAndTheNextLineGoesOn) {
 
 TEST(TextRows, ALineThatIsTooLongIsSkippedOver) {
   const TempFolder temp;
-  const auto rows = read_file(temp, "a.txt", "a\n" + std::string(kMaxLineBytes + 1, 'x') + "\n" + std::string(kMaxLineBytes, 'y') + "\n");
+  const auto rows = read_file(
+      temp, "a.txt", "a\n" + std::string(kMaxLineBytes + 1, 'x') + "\n" + std::string(kMaxLineBytes, 'y') + "\n");
   ASSERT_EQ(rows.size(), 3U);
   ASSERT_TRUE(rows[1].bad);
   EXPECT_THAT(rows[1].bad->message, HasSubstr(":2: the line is longer than 67108864 bytes"));
@@ -109,13 +112,15 @@ TEST(ArgumentRows, EveryTextIsARow) {
 }
 
 TEST(JsonRows, ReadsEveryKey) {
-  const InputRow text = json_row(R"( {"text":"a\u00e9\ud83d\ude00\n\"\\\/","pair":"","target":"t","id":"x\ty","other":[1,{"a":[true,null,-1.5e3]}]} )");
+  const InputRow text = json_row(
+      R"( {"text":"a\u00e9\ud83d\ude00\n\"\\\/","pair":"","target":"t","id":"x\ty","other":[1,{"a":[true,null,-1.5e3]}]} )");
   ASSERT_FALSE(text.bad) << text.bad->message;
   EXPECT_EQ(*text.row.text, "a\xC3\xA9\xF0\x9F\x98\x80\n\"\\/");
   EXPECT_EQ(*text.row.pair, "");
   EXPECT_EQ(*text.row.target, "t");
   EXPECT_EQ(*text.id, R"("x\ty")");
-  const InputRow ids = json_row(R"({"ids":[0, 2147483647],"type_ids":[0,1],"decoder_ids":[],"id":-12345678901234567890})");
+  const InputRow ids =
+      json_row(R"({"ids":[0, 2147483647],"type_ids":[0,1],"decoder_ids":[],"id":-12345678901234567890})");
   ASSERT_FALSE(ids.bad) << ids.bad->message;
   EXPECT_THAT(*ids.row.ids, ElementsAre(0, 2147483647));
   EXPECT_THAT(*ids.row.type_ids, ElementsAre(0, 1));

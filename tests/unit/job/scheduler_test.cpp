@@ -14,7 +14,8 @@ namespace {
 using ::testing::ElementsAre;
 
 std::int64_t sum_of(const std::vector<std::int64_t>& tokens, const std::vector<std::size_t>& picked) {
-  return std::accumulate(picked.begin(), picked.end(), std::int64_t{0}, [&](std::int64_t sum, std::size_t index) { return sum + tokens[index]; });
+  return std::accumulate(picked.begin(), picked.end(), std::int64_t{0},
+                         [&](std::int64_t sum, std::size_t index) { return sum + tokens[index]; });
 }
 
 TEST(PickRows, TakesTheFirstAndFillsTheBudgetExactly) {
@@ -43,7 +44,8 @@ TEST(PickRows, EveryRowIsTakenOnceAndBatchesMeetTheBudget) {
     ASSERT_LE(sum, 256);
     exact += sum == 256 ? 1 : 0;
     ++batches;
-    for (auto index = picked.rbegin(); index != picked.rend(); ++index) tokens.erase(tokens.begin() + static_cast<std::ptrdiff_t>(*index));
+    for (auto index = picked.rbegin(); index != picked.rend(); ++index)
+      tokens.erase(tokens.begin() + static_cast<std::ptrdiff_t>(*index));
   }
   EXPECT_GT(exact, batches * 8 / 10);
 }

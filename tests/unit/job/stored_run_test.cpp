@@ -33,7 +33,8 @@ class StoredRun : public ::testing::Test {
       }
       lines += "{\"ids\":[1";
       for (int token = 0; token < row * 5 % 17; ++token) lines += "," + std::to_string(10 + (row + token) % 200);
-      lines += "]" + std::string(row > 60 && row % 4 == 0 ? ",\"id\":" + std::to_string(row) : "") + (row == 90 ? ",\"type_ids\":[1" + repeated(",0", 90 * 5 % 17) + "]" : "") + "}\n";
+      lines += "]" + std::string(row > 60 && row % 4 == 0 ? ",\"id\":" + std::to_string(row) : "") +
+               (row == 90 ? ",\"type_ids\":[1" + repeated(",0", 90 * 5 % 17) + "]" : "") + "}\n";
     }
     input_ = temp_.write("rows.jsonl", lines);
   }
@@ -141,7 +142,8 @@ TEST_F(StoredRun, ExportedValuesAreThoseOfTheModel) {
       ASSERT_EQ(value[at * FakeRunner::kWidth + 3], FakeRunner::value(2, at - offset[row], id[at], 3));
     }
   }
-  EXPECT_EQ(export_run(temp_.file("run"), ExportFormat::kNpy, temp_.file("arrays"), false, false).error().code, ErrorCode::kUsage);
+  EXPECT_EQ(export_run(temp_.file("run"), ExportFormat::kNpy, temp_.file("arrays"), false, false).error().code,
+            ErrorCode::kUsage);
   EXPECT_TRUE(export_run(temp_.file("run"), ExportFormat::kNpy, temp_.file("arrays"), false, true).ok());
   EXPECT_TRUE(export_run(temp_.file("run"), ExportFormat::kNpz, temp_.file("arrays.npz"), false, false).ok());
   EXPECT_EQ(read_bytes(temp_.file("arrays.npz")).substr(0, 4), "PK\3\4");

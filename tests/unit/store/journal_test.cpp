@@ -16,13 +16,21 @@ namespace {
 using ::testing::HasSubstr;
 
 ShardRecord record(std::int64_t shard) {
-  return {.shard = shard, .rows = 10, .next_row = shard * 12 + 11, .tokens = 99, .skipped = 1, .bytes = 1000,
-          .input_bytes = static_cast<std::uint64_t>(100 * (shard + 1)), .xxh128 = std::string(32, 'a'), .input_prefix_xxh128 = std::string(32, '0')};
+  return {.shard = shard,
+          .rows = 10,
+          .next_row = shard * 12 + 11,
+          .tokens = 99,
+          .skipped = 1,
+          .bytes = 1000,
+          .input_bytes = static_cast<std::uint64_t>(100 * (shard + 1)),
+          .xxh128 = std::string(32, 'a'),
+          .input_prefix_xxh128 = std::string(32, '0')};
 }
 
 TEST(Journal, ALineIsExactlyThis) {
   EXPECT_EQ(journal_line(record(0)),
-            "{\"shard\":0,\"rows\":10,\"next_row\":11,\"tokens\":99,\"bytes\":1000,\"xxh128\":\"aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa\","
+            "{\"shard\":0,\"rows\":10,\"next_row\":11,\"tokens\":99,\"bytes\":1000,\"xxh128\":"
+            "\"aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa\","
             "\"input_bytes\":100,\"input_prefix_xxh128\":\"00000000000000000000000000000000\",\"skipped\":1}\n");
 }
 
@@ -73,7 +81,8 @@ Manifest manifest() {
   manifest.parameters = 12;
   manifest.files = {{"config.json", 3, std::string(32, 'b')}};
   manifest.tokenizer = std::string(32, 'c');
-  manifest.schema.sites = {{.name = "embed", .width = 4, .hf_index = 0}, {.name = "block.0.attn.probs", .unit = StoredUnit::kProbs, .heads = 2}};
+  manifest.schema.sites = {{.name = "embed", .width = 4, .hf_index = 0},
+                           {.name = "block.0.attn.probs", .unit = StoredUnit::kProbs, .heads = 2}};
   manifest.isa = "any";
   manifest.build = "1";
   manifest.determinism = "exact";
@@ -107,10 +116,14 @@ TEST(Manifest, NamesTheFirstDifference) {
     change(other);
     return manifest_difference(manifest(), other).value_or("none");
   };
-  EXPECT_EQ(difference([](Manifest& m) { m.config[0].second = Json(std::string("max")); }), "config.pool: the run has \"mean\", this command has \"max\"");
-  EXPECT_EQ(difference([](Manifest& m) { m.config.pop_back(); }), "config.seed: the run has 0, this command has nothing");
-  EXPECT_EQ(difference([](Manifest& m) { m.config.emplace_back("new", Json(true)); }), "config.new: the run has nothing, this command has true");
-  EXPECT_THAT(difference([](Manifest& m) { m.schema.sites.pop_back(); }), HasSubstr("sites[1]: the run has \"block.0.attn.probs\""));
+  EXPECT_EQ(difference([](Manifest& m) { m.config[0].second = Json(std::string("max")); }),
+            "config.pool: the run has \"mean\", this command has \"max\"");
+  EXPECT_EQ(difference([](Manifest& m) { m.config.pop_back(); }),
+            "config.seed: the run has 0, this command has nothing");
+  EXPECT_EQ(difference([](Manifest& m) { m.config.emplace_back("new", Json(true)); }),
+            "config.new: the run has nothing, this command has true");
+  EXPECT_THAT(difference([](Manifest& m) { m.schema.sites.pop_back(); }),
+              HasSubstr("sites[1]: the run has \"block.0.attn.probs\""));
   EXPECT_THAT(difference([](Manifest& m) { m.model_type = "two"; }), HasSubstr("model.type"));
   EXPECT_THAT(difference([](Manifest& m) { m.parameters = 13; }), HasSubstr("model.parameters"));
   EXPECT_THAT(difference([](Manifest& m) { m.files[0].xxh128[0] = 'd'; }), HasSubstr("model file config.json"));
@@ -118,7 +131,10 @@ TEST(Manifest, NamesTheFirstDifference) {
   EXPECT_THAT(difference([](Manifest& m) { m.isa = "other"; }), HasSubstr("isa"));
   EXPECT_THAT(difference([](Manifest& m) { m.build = "2"; }), HasSubstr("build"));
   EXPECT_THAT(difference([](Manifest& m) { m.determinism = "loose"; }), HasSubstr("determinism"));
-  EXPECT_THAT(difference([](Manifest& m) { m.part = {1, 4}; }), HasSubstr("part: the run has 1/3, this command has 1/4"));
+  EXPECT_THAT(difference([](Manifest& m) {
+                m.part = {1, 4};
+              }),
+              HasSubstr("part: the run has 1/3, this command has 1/4"));
   EXPECT_EQ(difference([](Manifest& m) { m.model_path = "elsewhere"; }), "none");
 }
 
@@ -143,7 +159,8 @@ TEST(RunEntries, AreToldFromForeignNames) {
   EXPECT_EQ(classify_entry(".spool-12-3.tmp"), RunEntry::kTemporary);
   EXPECT_EQ(classify_entry(".manifest.json.tmp"), RunEntry::kTemporary);
   EXPECT_EQ(classify_entry("part-12"), RunEntry::kPart);
-  for (const char* name : {"shard-.safetensors", "shard-x.safetensors", "shard-00000.safetensors.bak", "part-", "part-x", ".tmp", "notes.txt", ".git", "model.safetensors"}) {
+  for (const char* name : {"shard-.safetensors", "shard-x.safetensors", "shard-00000.safetensors.bak", "part-",
+                           "part-x", ".tmp", "notes.txt", ".git", "model.safetensors"}) {
     EXPECT_EQ(classify_entry(name), RunEntry::kForeign) << name;
   }
 }

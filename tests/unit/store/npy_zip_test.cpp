@@ -46,7 +46,8 @@ TEST(Zip, HasADirectoryThatFindsItsEntries) {
   const std::string bytes = test::read_bytes(temp.file("a.zip"));
   const auto u64 = [&](std::size_t at) {
     std::uint64_t value = 0;
-    for (std::size_t byte = 0; byte < 8; ++byte) value |= static_cast<std::uint64_t>(static_cast<unsigned char>(bytes[at + byte])) << (8 * byte);
+    for (std::size_t byte = 0; byte < 8; ++byte)
+      value |= static_cast<std::uint64_t>(static_cast<unsigned char>(bytes[at + byte])) << (8 * byte);
     return value;
   };
   const std::size_t end = bytes.size() - 22 - 20 - 56;

@@ -38,11 +38,18 @@ PlannedRow planned(std::int64_t number, std::size_t tokens, std::string_view id 
 }
 
 TEST(ShardLayout, OrdersByAlignmentThenName) {
-  ShardCounts counts{.rows = 2, .tokens = {5, 0}, .picks = {}, .has_types = {true, false}, .has_ids = true, .id_bytes = 3, .elements = {10}};
+  ShardCounts counts{.rows = 2,
+                     .tokens = {5, 0},
+                     .picks = {},
+                     .has_types = {true, false},
+                     .has_ids = true,
+                     .id_bytes = 3,
+                     .elements = {10}};
   const ShardLayout layout(shard_tensors(one_site(), counts));
   std::vector<std::string> names;
   for (const ShardTensor& tensor : layout.tensors()) names.push_back(tensor.name);
-  EXPECT_THAT(names, ::testing::ElementsAre("id_offsets", "offsets", "row", "final", "input_ids", "id", "special", "type_ids"));
+  EXPECT_THAT(
+      names, ::testing::ElementsAre("id_offsets", "offsets", "row", "final", "input_ids", "id", "special", "type_ids"));
   EXPECT_EQ(layout.header().size() % 8, 0U);
   EXPECT_EQ(layout.file_bytes() - layout.header().size(), shard_tensor_bytes(one_site(), counts));
   EXPECT_EQ(layout.position("offsets"), layout.header().size() + 24);
@@ -60,21 +67,24 @@ TEST(ShardLayout, TheFileIsExactlyThis) {
   ASSERT_TRUE(writer->write_values(0, 0, std::as_bytes(std::span(values))).ok());
   ASSERT_TRUE(writer->finish().ok());
   std::string json =
-      "{\"offsets\":{\"dtype\":\"I64\",\"shape\":[2],\"data_offsets\":[0,16]},\"row\":{\"dtype\":\"I64\",\"shape\":[1],\"data_offsets\":[16,24]},"
-      "\"final\":{\"dtype\":\"F32\",\"shape\":[1,2],\"data_offsets\":[24,32]},\"input_ids\":{\"dtype\":\"I32\",\"shape\":[1],\"data_offsets\":[32,36]},"
+      "{\"offsets\":{\"dtype\":\"I64\",\"shape\":[2],\"data_offsets\":[0,16]},\"row\":{\"dtype\":\"I64\",\"shape\":[1],"
+      "\"data_offsets\":[16,24]},"
+      "\"final\":{\"dtype\":\"F32\",\"shape\":[1,2],\"data_offsets\":[24,32]},\"input_ids\":{\"dtype\":\"I32\","
+      "\"shape\":[1],\"data_offsets\":[32,36]},"
       "\"special\":{\"dtype\":\"U8\",\"shape\":[1],\"data_offsets\":[36,37]}}";
   json.resize((json.size() + 7) / 8 * 8, ' ');
   std::string expected = {static_cast<char>(json.size() & 0xFF), static_cast<char>(json.size() >> 8), 0, 0, 0, 0, 0, 0};
   expected += json;
-  expected += std::string("\0\0\0\0\0\0\0\0\1\0\0\0\0\0\0\0", 16) + std::string("\4\0\0\0\0\0\0\0", 8) + std::string("\0\0\x80\x3F\0\0\0\xC0", 8) +
-              std::string("\1\0\0\0\1", 5);
+  expected += std::string("\0\0\0\0\0\0\0\0\1\0\0\0\0\0\0\0", 16) + std::string("\4\0\0\0\0\0\0\0", 8) +
+              std::string("\0\0\x80\x3F\0\0\0\xC0", 8) + std::string("\1\0\0\0\1", 5);
   EXPECT_EQ(read_bytes(temp.file("shard")), expected);
 }
 
 /// Rows with known values, written as a planned shard.
 std::string write_planned(const TempFolder& temp, const ShardSchema& schema, std::size_t buffer) {
   ShardDraft draft(schema, temp.path(), buffer);
-  for (std::int64_t row = 0; row < 200; ++row) EXPECT_TRUE(draft.add(planned(row * 2, 1 + static_cast<std::size_t>(row) % 3, row % 5 == 0 ? "\"x\"" : "")).ok());
+  for (std::int64_t row = 0; row < 200; ++row)
+    EXPECT_TRUE(draft.add(planned(row * 2, 1 + static_cast<std::size_t>(row) % 3, row % 5 == 0 ? "\"x\"" : "")).ok());
   auto writer = draft.write_to(temp.file("planned"));
   EXPECT_TRUE(writer.ok());
   std::vector<float> values(static_cast<std::size_t>(writer->counts().elements[0]));
@@ -88,7 +98,8 @@ TEST(ShardDraft, SpoolsOfAnySizeGiveTheSameFile) {
   const TempFolder temp;
   const ShardSchema schema = one_site();
   const std::string large = write_planned(temp, schema, 1 << 20);
-  for (const std::size_t buffer : {0U, 1U, 7U, 64U, 1000U}) EXPECT_EQ(write_planned(temp, schema, buffer), large) << buffer;
+  for (const std::size_t buffer : {0U, 1U, 7U, 64U, 1000U})
+    EXPECT_EQ(write_planned(temp, schema, buffer), large) << buffer;
   EXPECT_EQ(std::distance(std::filesystem::directory_iterator(temp.path()), {}), 1) << "a spool was left";
 }
 
@@ -133,7 +144,15 @@ class ShardCheck : public ::testing::Test {
  protected:
   /// The record of what lies at the path, as if it had been written so.
   ShardRecord record() const {
-    ShardRecord record{.shard = 0, .rows = 200, .next_row = 399, .tokens = 0, .skipped = 0, .bytes = 0, .input_bytes = 0, .xxh128 = {}, .input_prefix_xxh128 = {}};
+    ShardRecord record{.shard = 0,
+                       .rows = 200,
+                       .next_row = 399,
+                       .tokens = 0,
+                       .skipped = 0,
+                       .bytes = 0,
+                       .input_bytes = 0,
+                       .xxh128 = {},
+                       .input_prefix_xxh128 = {}};
     for (std::int64_t row = 0; row < 200; ++row) record.tokens += 1 + row % 3;
     auto file = File::open_read(path_);
     record.bytes = *file->size();
