@@ -16,7 +16,8 @@ namespace fs = std::filesystem;
 namespace {
 
 void write(const fs::path& path, std::string_view content) {
-  std::ofstream(path, std::ios::binary | std::ios::trunc).write(content.data(), static_cast<std::streamsize>(content.size()));
+  std::ofstream(path, std::ios::binary | std::ios::trunc)
+      .write(content.data(), static_cast<std::streamsize>(content.size()));
 }
 
 /// A folder with x.safetensors (tensors a, b) and y.safetensors (tensor c), gone when the fuzzer ends.
