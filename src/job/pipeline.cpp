@@ -126,12 +126,14 @@ Status Pipeline::finish_shards() {
     LAYERSCOPE_TRY(parts_.run.start(parts_.manifest));
   }
   while (!failed_) {
+    // Read before the shards are looked at: what the last worker finished must still be seen here.
+    const bool last_look = workers_left_ == 0;
     if (const std::shared_ptr<OpenShard> shard = scheduler_.finished_front()) {
       LAYERSCOPE_TRY(parts_.run.commit(shard->writer, shard->record));
       scheduler_.pop_front();
       ++shards_;
       wake();
-    } else if (workers_left_ == 0) {
+    } else if (last_look) {
       break;
     } else {
       wait();
@@ -166,12 +168,14 @@ Status Pipeline::run() {
   for (std::thread& thread : threads) thread.join();
   if (error_) return *error_;
   if (const auto bad_row = planner_.input_error()) return *bad_row;
-  if (stopped() && !(all_computed() && scheduler_.open_shards() == 0)) {
-    return Error{ErrorCode::kCancelled, parts_.run.folder() + ": stopped with " +
-                                            std::to_string(parts_.run.records().size()) +
-                                            " shards finished; the same command goes on from there"};
+  if (all_computed() && scheduler_.open_shards() == 0) return {};
+  if (!stopped()) {
+    return Error{ErrorCode::kRuntime, parts_.run.folder() + ": " + std::to_string(scheduler_.open_shards()) +
+                                          " shards were left unfinished; the same command goes on from there"};
   }
-  return {};
+  return Error{ErrorCode::kCancelled, parts_.run.folder() + ": stopped with " +
+                                          std::to_string(parts_.run.records().size()) +
+                                          " shards finished; the same command goes on from there"};
 }
 
 JobProgress Pipeline::progress() const {

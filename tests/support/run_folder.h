@@ -1,6 +1,8 @@
 // What lies in a folder, for comparing runs byte by byte.
 #pragma once
 
+#include <gtest/gtest.h>
+
 #include <filesystem>
 #include <fstream>
 #include <iterator>
@@ -23,6 +25,20 @@ inline std::map<std::string, std::string> run_files(const std::filesystem::path&
     }
   }
   return files;
+}
+
+/// Equal, or the first file that is not (without its content).
+inline ::testing::AssertionResult same_files(const std::map<std::string, std::string>& a,
+                                             const std::map<std::string, std::string>& b) {
+  for (const auto* side : {&a, &b}) {
+    const auto& other = side == &a ? b : a;
+    for (const auto& [name, content] : *side) {
+      const auto found = other.find(name);
+      if (found == other.end()) return ::testing::AssertionFailure() << name << " is in one folder alone";
+      if (found->second != content) return ::testing::AssertionFailure() << name << " differs";
+    }
+  }
+  return ::testing::AssertionSuccess();
 }
 
 }  // namespace layerscope::test
