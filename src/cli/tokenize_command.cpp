@@ -29,7 +29,8 @@ Result<Places> places_of(const Model& model, const TextRow& text, const ModelRow
   encode.add_special_tokens = options.add_special_tokens;
   encode.max_length = static_cast<std::int64_t>(row.main.ids.size());
   encode.want_offsets = true;
-  const std::optional<std::string_view> pair = text.pair ? std::optional<std::string_view>(*text.pair) : std::nullopt;
+  std::optional<std::string_view> pair;
+  if (text.pair && !text.pair->empty()) pair = *text.pair;
   LAYERSCOPE_ASSIGN(Encoding encoding, tokenizer->encode(*text.text, pair, encode));
   if (encoding.ids != row.main.ids) return Error{ErrorCode::kRuntime, "tokenizing the row twice gave two results"};
   return Places{std::move(encoding.offsets), std::move(encoding.sequence)};

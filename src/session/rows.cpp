@@ -27,8 +27,9 @@ Result<Tokens> tokenized(const ModelState& state, std::string_view text, const s
   if (!state.tokenizer) return bad("the folder has no tokenizer.json, give the row as {\"ids\": [...]}");
   EncodeOptions encode{.add_special_tokens = options.add_special_tokens};
   if (options.truncate) encode.max_length = limit;
-  LAYERSCOPE_ASSIGN(Encoding encoding, state.tokenizer->encode(
-                                           text, pair ? std::optional<std::string_view>(*pair) : std::nullopt, encode));
+  std::optional<std::string_view> second;
+  if (pair && !pair->empty()) second = *pair;  // transformers takes an empty pair of one row for none
+  LAYERSCOPE_ASSIGN(Encoding encoding, state.tokenizer->encode(text, second, encode));
   LAYERSCOPE_ASSIGN(Tokens tokens, given(state, encoding.ids, "the tokenised text"));
   tokens.special = std::move(encoding.special);
   const bool typed =

@@ -216,7 +216,8 @@ Activation Config::activation_named(std::string_view key, std::string_view name)
   if (found != kActivations.end()) return found->activation;
   std::string known;
   for (const auto& entry : kActivations) known += (known.empty() ? "" : ", ") + std::string(entry.name);
-  refuse("\"" + std::string(key) + "\" names the activation \"" + std::string(name) + "\", expected one of: " + known);
+  refuse("\"" + std::string(key) + "\" names the activation " + shown(Json(std::string(name))) +
+         ", expected one of: " + known);
   return Activation::kNone;
 }
 

@@ -51,9 +51,9 @@ std::vector<float> banded(std::vector<float> inverse, float factor, float low, f
 }
 
 // YaRN (Peng et al. 2023): a ramp over the dimensions from kept to stretched frequencies.
-std::vector<float> yarn(const std::vector<float>& inverse, double theta, double factor, double fast, double slow,
+std::vector<float> yarn(const std::vector<float>& powers, double theta, double factor, double fast, double slow,
                         double trained, bool truncate) {
-  const double dims = 2.0 * static_cast<double>(inverse.size());
+  const double dims = 2.0 * static_cast<double>(powers.size());
   const auto dimension_of = [&](double rotations) {
     return dims * std::log(trained / (rotations * 2.0 * std::numbers::pi)) / (2.0 * std::log(theta));
   };
@@ -66,13 +66,13 @@ std::vector<float> yarn(const std::vector<float>& inverse, double theta, double 
   low = std::max(low, 0.0);
   high = std::min(high, dims - 1.0);
   if (low == high) high += 0.001;
-  std::vector<float> result(inverse.size());
-  for (std::size_t j = 0; j < inverse.size(); ++j) {
+  std::vector<float> result(powers.size());
+  for (std::size_t j = 0; j < powers.size(); ++j) {
     const float ramp =
         std::clamp((static_cast<float>(j) - static_cast<float>(low)) / static_cast<float>(high - low), 0.0F, 1.0F);
     const float keep = 1.0F - ramp;
-    const float stretched = 1.0F / (static_cast<float>(factor) * (1.0F / inverse[j]));
-    result[j] = stretched * (1.0F - keep) + inverse[j] * keep;
+    const float stretched = 1.0F / (static_cast<float>(factor) * powers[j]);
+    result[j] = stretched * (1.0F - keep) + 1.0F / powers[j] * keep;
   }
   return result;
 }
@@ -121,6 +121,10 @@ Rope Config::rope(std::int64_t dims, double theta) {
     }
     return *value;
   };
+  const auto positive = [&](std::string_view key, double fallback) {
+    const Json* value = object == nullptr ? nullptr : object->find(key);
+    return value == nullptr || value->is_null() ? fallback : need(key);
+  };
   const auto trained_positions = [&](bool required) {
     const std::optional<double> top = has("original_max_position_embeddings")
                                           ? std::optional<double>(real("original_max_position_embeddings"))
@@ -161,24 +165,28 @@ Rope Config::rope(std::int64_t dims, double theta) {
     const Json* truncate = object->find("truncate");
     const bool cut = truncate == nullptr || truncate->boolean() == nullptr || *truncate->boolean();
     rope.frequencies =
-        FixedFrequencies{.inverse = yarn(plain, theta, factor, inside.number("beta_fast").value_or(32),
-                                         inside.number("beta_slow").value_or(1), trained, cut),
-                         .magnitude = static_cast<float>(inside.number("attention_factor").value_or(inferred))};
+        FixedFrequencies{.inverse = yarn(rotation_powers(theta, dims), theta, factor, positive("beta_fast", 32),
+                                         positive("beta_slow", 1), trained, cut),
+                         .magnitude = static_cast<float>(positive("attention_factor", inferred))};
   } else if (type == "longrope" || type == "su") {
     const double trained = trained_positions(false);
     const double factor = static_cast<double>(size("max_position_embeddings")) / trained;
     const double inferred = factor <= 1 ? 1.0 : std::sqrt(1.0 + std::log(factor) / std::log(trained));
-    LongFrequencies both{.magnitude = static_cast<float>(inside.number("attention_factor").value_or(inferred)),
+    const std::vector<float> powers = rotation_powers(theta, dims);
+    LongFrequencies both{.magnitude = static_cast<float>(positive("attention_factor", inferred)),
                          .trained = static_cast<std::int64_t>(trained)};
     for (auto [key, target] :
          {std::pair{"short_factor", &both.short_inverse}, std::pair{"long_factor", &both.long_inverse}}) {
       const std::optional<std::vector<float>> divisors = inside.numbers(key);
-      if (!divisors || divisors->size() != plain.size()) {
+      const bool usable = divisors && divisors->size() == plain.size() &&
+                          std::all_of(divisors->begin(), divisors->end(),
+                                      [](float divisor) { return divisor > 0 && std::isfinite(divisor); });
+      if (!usable) {
         refuse("\"" + std::string(where) + "\" has no list \"" + key + "\" of " + std::to_string(plain.size()) +
-               " numbers");
+               " positive numbers");
         return rope;
       }
-      for (std::size_t j = 0; j < plain.size(); ++j) target->push_back(1.0F / ((*divisors)[j] * (1.0F / plain[j])));
+      for (std::size_t j = 0; j < plain.size(); ++j) target->push_back(1.0F / ((*divisors)[j] * powers[j]));
     }
     rope.frequencies = std::move(both);
   } else {

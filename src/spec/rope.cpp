@@ -5,12 +5,16 @@
 
 namespace layerscope {
 
+std::vector<float> rotation_powers(double theta, std::int64_t dims) {
+  std::vector<float> powers(static_cast<std::size_t>(dims / 2));
+  for (std::size_t j = 0; j < powers.size(); ++j)
+    powers[j] = std::pow(static_cast<float>(theta), static_cast<float>(2 * j) / static_cast<float>(dims));
+  return powers;
+}
+
 std::vector<float> plain_frequencies(double theta, std::int64_t dims) {
-  std::vector<float> inverse(static_cast<std::size_t>(dims / 2));
-  for (std::size_t j = 0; j < inverse.size(); ++j) {
-    const float exponent = static_cast<float>(2 * j) / static_cast<float>(dims);
-    inverse[j] = 1.0F / std::pow(static_cast<float>(theta), exponent);
-  }
+  std::vector<float> inverse = rotation_powers(theta, dims);
+  for (float& value : inverse) value = 1.0F / value;
   return inverse;
 }
 
