@@ -130,7 +130,7 @@ void Config::refuse_value(std::string_view key, const Json* value, std::string_v
 
 std::string Config::model_type() {
   const Json* value = look("model_type");
-  if (value == nullptr || value->string() == nullptr)
+  if (value == nullptr || value->string() == nullptr || value->string()->empty())
     return wrong(std::string_view("model_type"), value, "the name of a model type", std::string());
   return *value->string();
 }

@@ -24,7 +24,6 @@ bool is_layer(const Site& site, StackId stack, int layer, int layers) {
 
 std::string valid_sites(const SiteTable& table) {
   std::string text;
-  std::string_view folded;
   for (const Site& site : table.sites) {
     if (site.block > 0) continue;
     std::string name = site.name;

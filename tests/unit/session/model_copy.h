@@ -82,10 +82,8 @@ class ModelCopy {
   [[nodiscard]] std::vector<StoredTensor> tensors(std::string_view name = "model.safetensors") const {
     const std::string content = read(name);
     std::uint64_t length = 0;
-    for (std::size_t i = 0; i < 8; ++i)
-      length |= std::uint64_t{static_cast<unsigned char>(content[i])} << (8 * i);
-    const Json header =
-        parse_json(std::string_view(content).substr(8, length), "header", ErrorCode::kRuntime).value();
+    for (std::size_t i = 0; i < 8; ++i) length |= std::uint64_t{static_cast<unsigned char>(content[i])} << (8 * i);
+    const Json header = parse_json(std::string_view(content).substr(8, length), "header", ErrorCode::kRuntime).value();
     std::vector<StoredTensor> result;
     for (const auto& [tensor, entry] : *header.object()) {
       if (tensor == "__metadata__") continue;
