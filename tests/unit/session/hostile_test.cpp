@@ -1,8 +1,6 @@
 // Folders with one thing wrong, each refused by name; and odd folders that are sound, each opened.
 #include <gtest/gtest.h>
-#include <sys/stat.h>
 
-#include <algorithm>
 #include <string>
 #include <string_view>
 #include <utility>
