@@ -23,7 +23,7 @@ target_link_libraries(layerscope_tokenizer_rust INTERFACE
   ${CMAKE_DL_LIBS})
 
 if(LAYERSCOPE_TESTS)
-  add_test(NAME tokenizer_steps
+  add_test(NAME check.tokenizer_steps
            COMMAND ${CMAKE_COMMAND} -E env CARGO_TARGET_DIR=${LAYERSCOPE_CARGO_DIR}
                    ${CARGO} test --release --locked --quiet --package onig
                    --manifest-path ${CMAKE_SOURCE_DIR}/rust/tokenizer/Cargo.toml)

@@ -5,6 +5,7 @@
 #include <set>
 
 #include "base/try.h"
+#include "base/utf8.h"
 #include "tap/sites.h"
 
 namespace layerscope {
@@ -39,7 +40,7 @@ class Binder {
   static bool is_float(DType dtype) { return dtype == DType::kF32 || dtype == DType::kF16 || dtype == DType::kBF16; }
 
   [[nodiscard]] Error refuse(const std::string& file, const std::string& message) const {
-    return Error{ErrorCode::kModel, folder_ + "/" + file + ": " + message};
+    return Error{ErrorCode::kModel, folder_ + "/" + file + ": " + printable(message, 600)};
   }
 
   // "block.7.attn.q" against "block.{i}.attn.q": the block's number, or nothing.

@@ -14,6 +14,7 @@ ModelSpec describe(Config& c) {
   c.only("position_embedding_type", "absolute");
   c.only("is_decoder", false);
   c.only("add_cross_attention", false);
+  c.ignore("is_causal");
   const Norm norm{.kind = NormKind::kLayer, .epsilon = c.epsilon("layer_norm_eps", 1e-12), .bias = true};
 
   const Attention attention{.heads = heads,

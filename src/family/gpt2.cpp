@@ -13,6 +13,10 @@ ModelSpec describe(Config& c) {
   const std::int64_t head = width / heads;
   c.require(width % heads == 0, "\"n_embd\" is not a multiple of \"n_head\"");
   c.only("add_cross_attention", false);
+  c.alias("hidden_size", "n_embd");
+  c.alias("max_position_embeddings", "n_positions");
+  c.alias("num_attention_heads", "n_head");
+  c.alias("num_hidden_layers", "n_layer");
   const Norm norm{.kind = NormKind::kLayer, .epsilon = c.epsilon("layer_norm_epsilon", 1e-5), .bias = true};
   const double scale = c.flag("scale_attn_weights", true) ? 1 / std::sqrt(static_cast<double>(head)) : 1.0;
   const bool by_layer = c.flag("scale_attn_by_inverse_layer_idx", false);

@@ -10,10 +10,11 @@ namespace layerscope {
 ModelSpec describe_llama(Config& c, const LlamaTraits& traits) {
   const std::int64_t width = c.size("hidden_size");
   const std::int64_t heads = c.size("num_attention_heads");
-  const std::int64_t head = c.size("head_dim", std::max<std::int64_t>(width / heads, 1));
+  const std::int64_t head =
+      c.nullable_size("head_dim", traits.head_dim).value_or(std::max<std::int64_t>(width / heads, 1));
   const Norm norm{.kind = NormKind::kRms, .epsilon = c.epsilon("rms_norm_eps", 1e-6)};
   Attention attention{.heads = heads,
-                      .kv_heads = c.size("num_key_value_heads", heads),
+                      .kv_heads = c.nullable_size("num_key_value_heads", traits.kv_heads).value_or(heads),
                       .d_qk = head,
                       .d_v = head,
                       .keys = KeySource::kSelfCausal,

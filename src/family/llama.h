@@ -11,7 +11,8 @@ namespace layerscope {
 /// Where a relative differs from Llama.
 struct LlamaTraits {
   bool qkv_bias = false, out_bias = false, mlp_bias = false;
-  bool qk_norm = false;  ///< RMS norm over each head of q and k
+  bool qk_norm = false;                            ///< RMS norm over each head of q and k
+  std::optional<std::int64_t> head_dim, kv_heads;  ///< where the config has no such key; null means the plain ones
   std::function<std::optional<std::int64_t>(std::int64_t block)> window;
 };
 

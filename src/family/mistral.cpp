@@ -7,7 +7,7 @@ namespace {
 
 ModelSpec describe(Config& c) {
   const std::optional<std::int64_t> window = c.nullable_size("sliding_window", 4096);
-  return describe_llama(c, {.window = windows(c, window, [](std::int64_t) { return true; })});
+  return describe_llama(c, {.kv_heads = 8, .window = windows(c, window, [](std::int64_t) { return true; })});
 }
 
 constexpr std::string_view kTypes[] = {"mistral"};

@@ -18,6 +18,8 @@ ModelSpec describe(Config& c) {
       c, {.qkv_bias = bias,
           .out_bias = third && bias,
           .qk_norm = third,
+          .head_dim = third ? std::optional<std::int64_t>(128) : std::nullopt,
+          .kv_heads = 32,
           .window = windows(c, window, [full_layers](std::int64_t block) { return block >= full_layers; })});
 }
 

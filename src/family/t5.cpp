@@ -12,14 +12,20 @@ ModelSpec describe(Config& c) {
   const std::string projection = c.text("feed_forward_proj", "relu");
   const bool gated = projection.starts_with("gated-");
   const std::string function = projection == "gated-gelu" ? "gelu_new" : gated ? projection.substr(6) : projection;
-  const Mlp mlp{
-      .hidden = c.size("d_ff"), .activation = c.activation_named("feed_forward_proj", function), .gated = gated};
+  (void)c.activation_named("feed_forward_proj", function);
+  const Mlp mlp{.hidden = c.size("d_ff"),
+                .activation = c.activation("dense_act_fn", function),
+                .gated = c.flag("is_gated_act", gated)};
   const BucketBias bias{.buckets = c.size("relative_attention_num_buckets", 32),
                         .max_distance = c.size("relative_attention_max_distance", 128)};
   c.require(bias.buckets >= 4 && bias.max_distance > bias.buckets / 2,
             "\"relative_attention_num_buckets\" and \"relative_attention_max_distance\" leave no far distances");
   c.ignore("is_encoder_decoder");
-  c.ignore("is_decoder");
+  c.only("is_decoder", false);
+  c.alias("hidden_size", "d_model");
+  c.alias("num_attention_heads", "num_heads");
+  c.alias("num_hidden_layers", "num_layers");
+  c.alias("head_dim", "d_kv");
 
   const auto stack = [&](bool decoder, std::int64_t count) {
     Attention self{.heads = heads,
@@ -39,6 +45,7 @@ ModelSpec describe(Config& c) {
   if (encoder_only) return spec;
   spec.decoder = stack(true, c.has("num_decoder_layers") ? c.layers("num_decoder_layers") : layers);
   spec.decoder_start = DecoderStart{.start_id = c.index("decoder_start_token_id", c.index("pad_token_id", 0))};
+  c.require(spec.decoder_start->start_id < c.size("vocab_size"), "\"decoder_start_token_id\" is beyond \"vocab_size\"");
   return spec;
 }
 

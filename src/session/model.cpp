@@ -5,6 +5,7 @@
 #include <new>
 
 #include "base/try.h"
+#include "base/utf8.h"
 #include "family/registry.h"
 #include "session/model_state.h"
 #include "session/rows.h"
@@ -50,8 +51,8 @@ Status read_config(const std::string& path, ModelState& state, const Family*& fa
   state.info.model_type = config.model_type();
   family = family_of(state.info.model_type);
   if (family == nullptr && !state.info.model_type.empty()) {
-    return Error{ErrorCode::kModel,
-                 path + ": \"model_type\" is \"" + state.info.model_type + "\", supported are: " + supported_types()};
+    return Error{ErrorCode::kModel, path + ": \"model_type\" is \"" + printable(state.info.model_type) +
+                                        "\", supported are: " + supported_types()};
   }
   if (family != nullptr) state.spec = family->describe(config);
   LAYERSCOPE_TRY(config.finish());

@@ -60,13 +60,27 @@ Status check_types(const ModelState& state, const std::vector<std::uint8_t>& typ
   return {};
 }
 
+// What contradicts itself is refused rather than half read.
+Status check_parts(const ModelState& state, const TextRow& row) {
+  if (row.text && row.ids) return bad("the row has both text and ids");
+  if (row.pair && !row.text) return bad("the row has a pair but no text");
+  if (row.type_ids && !row.ids) return bad("the row has \"type_ids\" but no \"ids\"");
+  if (!state.spec.two_stacks() && (row.decoder_ids || row.target))
+    return bad("\"decoder_ids\" and \"target\" are for models with an encoder and a decoder");
+  if (row.decoder_ids && row.target) return bad("the row has both \"decoder_ids\" and \"target\"");
+  return {};
+}
+
 }  // namespace
 
 Result<ModelRow> make_row(const ModelState& state, const TextRow& row, const TokenizeOptions& options) {
+  if (options.max_length && *options.max_length < 1) {
+    return Error{ErrorCode::kUsage,
+                 "the maximal length is " + std::to_string(*options.max_length) + ", expected at least 1"};
+  }
+  LAYERSCOPE_TRY(check_parts(state, row));
   std::optional<std::int64_t> limit = state.info.max_tokens;
   if (options.max_length) limit = std::min(limit.value_or(*options.max_length), *options.max_length);
-  if (!state.spec.two_stacks() && (row.decoder_ids || row.target))
-    return bad("\"decoder_ids\" and \"target\" are for models with an encoder and a decoder");
   ModelRow ready;
   if (row.ids) {
     LAYERSCOPE_ASSIGN(ready.main, given(state, *row.ids, "\"ids\""));

@@ -6,6 +6,7 @@
 #include <filesystem>
 
 #include "base/try.h"
+#include "base/utf8.h"
 
 namespace layerscope {
 namespace {
@@ -48,7 +49,6 @@ constexpr std::string_view kChangesMathematics[] = {
     "embedding_multiplier",
     "embedding_size",
     "final_logit_softcapping",
-    "is_causal",
     "is_decoder",
     "is_encoder_decoder",
     "layer_types",
@@ -58,6 +58,7 @@ constexpr std::string_view kChangesMathematics[] = {
     "num_local_experts",
     "parallel_attn",
     "partial_rotary_factor",
+    "per_layer_config",
     "position_embedding_type",
     "pruned_heads",
     "qk_layernorm",
@@ -73,6 +74,10 @@ constexpr std::string_view kChangesMathematics[] = {
     "use_sliding_window",
 };
 
+// Keys whose absence means true, and whose false changes the states: a decoder without its causal mask, an un-normed
+// top.
+constexpr std::string_view kOnlyTrue[] = {"is_causal", "tie_last_hidden_states"};
+
 bool is_off(const Json& value) {
   if (value.is_null()) return true;
   if (const bool* flag = value.boolean()) return !*flag;
@@ -82,6 +87,8 @@ bool is_off(const Json& value) {
   if (const auto* list = value.array()) return list->empty();
   return value.object()->empty();
 }
+
+constexpr std::size_t kMaxMessage = 600;
 
 std::string shown(const Json& value) {
   std::string text = value.dump();
@@ -109,7 +116,7 @@ bool Config::has(std::string_view key) const {
 }
 
 void Config::refuse(const std::string& message) {
-  if (!error_) error_ = Error{ErrorCode::kModel, file_ + ": " + message};
+  if (!error_) error_ = Error{ErrorCode::kModel, file_ + ": " + printable(message, kMaxMessage)};
 }
 
 void Config::require(bool condition, const std::string& message) {
@@ -123,7 +130,7 @@ void Config::refuse_value(std::string_view key, const Json* value, std::string_v
 
 std::string Config::model_type() {
   const Json* value = look("model_type");
-  if (value == nullptr || value->string() == nullptr)
+  if (value == nullptr || value->string() == nullptr || value->string()->empty())
     return wrong(std::string_view("model_type"), value, "the name of a model type", std::string());
   return *value->string();
 }
@@ -246,9 +253,19 @@ void Config::absent(std::string_view key) {
     refuse_value(key, found, "no such setting (it is not supported for this model type)");
 }
 
+void Config::alias(std::string_view key, std::string_view name) {
+  const Json* found = look(key);
+  const Json* original = look(name);
+  if (found == nullptr || (original != nullptr && *found == *original)) return;
+  refuse_value(key, found, "the value of \"" + std::string(name) + "\", of which it is another name");
+}
+
 void Config::ignore(std::string_view key) { read_.emplace(key); }
 
 Status Config::finish() {
+  for (const std::string_view key : kOnlyTrue) {
+    if (!read_.contains(key)) only(key, true);
+  }
   if (error_) return *error_;
   for (const std::string_view key : kChangesMathematics) {
     const Json* value = json_.find(key);

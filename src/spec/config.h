@@ -58,6 +58,8 @@ class Config {
   void only(std::string_view key, const char* value) { only(key, std::string_view(value)); }  // or it would be a bool
   /// The key must be absent or null, or an empty list or object.
   void absent(std::string_view key);
+  /// The key is another name of `name`, as in the attribute maps of transformers: absent, null, or the same value.
+  void alias(std::string_view key, std::string_view name);
   /// The value is known not to matter for hidden states.
   void ignore(std::string_view key);
 

@@ -1,6 +1,7 @@
 // Rotary settings of config.json: both generations of spelling, every type of transformers' modeling_rope_utils.py.
 #include <algorithm>
 #include <cmath>
+#include <limits>
 #include <numbers>
 
 #include "spec/config.h"
@@ -8,32 +9,38 @@
 namespace layerscope {
 namespace {
 
-// What a config says, found in the settings object first and at the top level second (or the other way round).
-struct Settings {
-  const Json* object = nullptr;
+// The widest turning part of a head; real models have 256. Keeps the tables of 4096 layers within memory.
+constexpr std::int64_t kMaxTurning = 4096;
 
-  [[nodiscard]] std::optional<double> number(std::string_view key) const {
-    const Json* value = object == nullptr ? nullptr : object->find(key);
-    if (value == nullptr) return std::nullopt;
-    if (value->integer() != nullptr) return static_cast<double>(*value->integer());
-    if (value->real() != nullptr) return *value->real();
-    return std::nullopt;
+std::optional<double> finite(const Json& value) {
+  if (value.integer() != nullptr) return static_cast<double>(*value.integer());
+  if (value.real() != nullptr && std::isfinite(*value.real())) return *value.real();
+  return std::nullopt;
+}
+
+std::optional<std::vector<double>> finite_list(const Json* value) {
+  if (value == nullptr || value->array() == nullptr) return std::nullopt;
+  std::vector<double> result;
+  for (const Json& item : *value->array()) {
+    const std::optional<double> number = finite(item);
+    if (!number) return std::nullopt;
+    result.push_back(*number);
   }
-  [[nodiscard]] std::optional<std::vector<float>> numbers(std::string_view key) const {
-    const Json* value = object == nullptr ? nullptr : object->find(key);
-    if (value == nullptr || value->array() == nullptr) return std::nullopt;
-    std::vector<float> result;
-    for (const Json& item : *value->array()) {
-      if (item.integer() != nullptr)
-        result.push_back(static_cast<float>(*item.integer()));
-      else if (item.real() != nullptr)
-        result.push_back(static_cast<float>(*item.real()));
-      else
-        return std::nullopt;
-    }
-    return result;
-  }
-};
+  return result;
+}
+
+bool usable(const std::vector<float>& inverse, float magnitude) {
+  return std::ranges::all_of(inverse, [](float frequency) { return std::isfinite(frequency); }) &&
+         std::isfinite(magnitude);
+}
+
+bool usable(const Rope& rope) {
+  if (const auto* fixed = std::get_if<FixedFrequencies>(&rope.frequencies))
+    return usable(fixed->inverse, fixed->magnitude);
+  if (const auto* two = std::get_if<LongFrequencies>(&rope.frequencies))
+    return usable(two->short_inverse, two->magnitude) && usable(two->long_inverse, two->magnitude);
+  return true;
+}
 
 // Long wavelengths are stretched, short ones kept, those between blended.
 std::vector<float> banded(std::vector<float> inverse, float factor, float low, float high, float trained) {
@@ -85,23 +92,46 @@ double magnitude_for(double scale, double multiplier) {
 
 Rope Config::rope(std::int64_t dims, double theta) {
   Rope rope{.pairs = dims / 2};
-  require(dims >= 2 && dims % 2 == 0,
-          "rotary embeddings turn " + std::to_string(dims) + " elements of a head, expected an even number");
-  const char* where = has("rope_parameters") ? "rope_parameters" : "rope_scaling";
-  read_.insert({"rope_parameters", "rope_scaling", "rope_theta"});
-  const Json* object = look(where);
+  read_.insert({"rope_parameters", "rope_scaling", "rope_theta", "partial_rotary_factor"});
+  if (dims < 2 || dims % 2 != 0 || dims > kMaxTurning) {
+    refuse("rotary embeddings turn " + std::to_string(dims) + " elements of a head, expected an even number up to " +
+           std::to_string(kMaxTurning));
+    return rope;
+  }
+  const auto settings = [this](std::string_view key) {
+    const Json* value = look(key);
+    return value != nullptr && value->object() != nullptr && value->object()->empty() ? nullptr : value;
+  };
+  const char* where = settings("rope_parameters") != nullptr ? "rope_parameters" : "rope_scaling";
+  const Json* object = settings(where);
   if (object != nullptr && object->object() == nullptr)
     return wrong(std::string_view(where), object, "an object", rope);
-  const Settings inside{object};
+  const Json* scaling = settings("rope_scaling");
+  require(scaling == nullptr || *scaling == *object,
+          "\"rope_parameters\" and \"rope_scaling\" are both set and differ, expected one of them");
   for (const auto& [key, value] : object == nullptr ? Json::Object() : *object->object()) {
     if (value.object() != nullptr) return wrong(std::string_view(where), object, "one setting for all layers", rope);
   }
-  require(inside.number("partial_rotary_factor").value_or(1) == 1,
-          "\"" + std::string(where) + "\" turns a part of each head, which this model type does not support here");
 
-  theta = inside.number("rope_theta").value_or(real("rope_theta", theta));
-  if (!(theta > 1 && std::isfinite(theta)))
-    return wrong(std::string_view("rope_theta"), look("rope_theta"), "a number above 1", rope);
+  const std::string what = "\"" + std::string(where) + "\" ";
+  const auto setting = [&](std::string_view key) -> std::optional<double> {
+    const Json* value = object == nullptr ? nullptr : object->find(key);
+    if (value == nullptr || value->is_null()) return std::nullopt;
+    const std::optional<double> number = finite(*value);
+    if (!number) refuse(what + "has \"" + std::string(key) + "\": " + value->dump() + ", expected a finite number");
+    return number;
+  };
+  require(setting("partial_rotary_factor").value_or(1) == 1 && real("partial_rotary_factor", 1) == 1,
+          "\"partial_rotary_factor\" turns a part of each head, which this model type does not support here");
+
+  const std::optional<double> inner = setting("rope_theta");
+  require(!inner || !has("rope_theta") || *inner == real("rope_theta"),
+          "\"rope_theta\" is not the one of \"" + std::string(where) + "\"");
+  theta = inner.value_or(real("rope_theta", theta));
+  if (!(theta > 1 && theta < static_cast<double>(std::numeric_limits<float>::max()))) {
+    refuse("\"rope_theta\" is " + std::to_string(theta) + ", expected a number above 1");
+    return rope;
+  }
   std::string type = "default";
   for (const char* key : {"type", "rope_type"}) {
     const Json* value = object == nullptr ? nullptr : object->find(key);
@@ -112,29 +142,32 @@ Rope Config::rope(std::int64_t dims, double theta) {
   }
   rope.type = type;
 
-  const auto need = [&](std::string_view key) {
-    const std::optional<double> value = inside.number(key);
-    if (!value || !(*value > 0 && std::isfinite(*value))) {
-      refuse("\"" + std::string(where) + "\" of type \"" + type + "\" has no positive number \"" + std::string(key) +
-             "\"");
-      return 1.0;
-    }
-    return *value;
+  const auto positive = [&](std::string_view key, std::optional<double> fallback) {
+    const std::optional<double> value = setting(key) ? setting(key) : fallback;
+    if (value && *value > 0 && *value <= static_cast<double>(kMaxConfigSize)) return *value;
+    refuse(what + "of type \"" + type + "\" has no positive number \"" + std::string(key) + "\" up to 2^28");
+    return 1.0;
   };
+<<<<<<< HEAD
   const auto positive = [&](std::string_view key, double fallback) {
     const Json* value = object == nullptr ? nullptr : object->find(key);
     return value == nullptr || value->is_null() ? fallback : need(key);
   };
+=======
+  const auto need = [&](std::string_view key) { return positive(key, std::nullopt); };
+>>>>>>> hostile
   const auto trained_positions = [&](bool required) {
-    const std::optional<double> top = has("original_max_position_embeddings")
-                                          ? std::optional<double>(real("original_max_position_embeddings"))
-                                          : std::nullopt;
-    const std::optional<double> value = top ? top : inside.number("original_max_position_embeddings");
-    const double result = value      ? *value
-                          : required ? need("original_max_position_embeddings")
-                                     : static_cast<double>(size("max_position_embeddings"));
-    require(result >= 1 && std::isfinite(result), "\"original_max_position_embeddings\" is not a positive number");
-    return std::max(result, 1.0);
+    if (const auto top = optional_size("original_max_position_embeddings")) return static_cast<double>(*top);
+    if (!required && !setting("original_max_position_embeddings"))
+      return static_cast<double>(size("max_position_embeddings"));
+    return std::max(need("original_max_position_embeddings"), 1.0);
+  };
+  const auto stretch = [&](double trained) {
+    if (setting("factor")) return need("factor");
+    return static_cast<double>(size("max_position_embeddings")) / trained;
+  };
+  const auto magnitude = [&](double inferred) {
+    return static_cast<float>(positive("attention_factor", std::isfinite(inferred) ? inferred : 0.0));
   };
   const std::vector<float> plain = plain_frequencies(theta, dims);
 
@@ -145,33 +178,40 @@ Rope Config::rope(std::int64_t dims, double theta) {
     for (float& frequency : inverse) frequency /= static_cast<float>(need("factor"));
     rope.frequencies = FixedFrequencies{.inverse = std::move(inverse)};
   } else if (type == "dynamic") {
-    require(dims > 2, "\"" + std::string(where) + "\" of type \"dynamic\" needs more than 2 turning elements");
+    require(dims > 2, what + "of type \"dynamic\" needs more than 2 turning elements");
     rope.frequencies =
         DynamicFrequencies{.theta = theta, .factor = need("factor"), .trained = size("max_position_embeddings")};
   } else if (type == "llama3") {
     const double low = need("low_freq_factor"), high = need("high_freq_factor");
-    require(high > low, "\"" + std::string(where) + "\" has \"high_freq_factor\" not above \"low_freq_factor\"");
+    require(high > low, what + "has \"high_freq_factor\" not above \"low_freq_factor\"");
     rope.frequencies =
         FixedFrequencies{.inverse = banded(plain, static_cast<float>(need("factor")), static_cast<float>(low),
                                            static_cast<float>(high), static_cast<float>(trained_positions(true)))};
   } else if (type == "yarn") {
     const double trained = trained_positions(false);
-    const double factor =
-        inside.number("factor") ? need("factor") : static_cast<double>(size("max_position_embeddings")) / trained;
-    const double mscale = inside.number("mscale").value_or(0), mscale_all = inside.number("mscale_all_dim").value_or(0);
+    const double factor = stretch(trained);
+    const double mscale = setting("mscale").value_or(0), mscale_all = setting("mscale_all_dim").value_or(0);
     const double inferred = mscale != 0 && mscale_all != 0
                                 ? magnitude_for(factor, mscale) / magnitude_for(factor, mscale_all)
                                 : magnitude_for(factor, 1);
     const Json* truncate = object->find("truncate");
+    require(truncate == nullptr || truncate->boolean() != nullptr, what + "has \"truncate\" neither true nor false");
     const bool cut = truncate == nullptr || truncate->boolean() == nullptr || *truncate->boolean();
+<<<<<<< HEAD
     rope.frequencies =
         FixedFrequencies{.inverse = yarn(rotation_powers(theta, dims), theta, factor, positive("beta_fast", 32),
                                          positive("beta_slow", 1), trained, cut),
                          .magnitude = static_cast<float>(positive("attention_factor", inferred))};
+=======
+    rope.frequencies = FixedFrequencies{
+        .inverse = yarn(plain, theta, factor, positive("beta_fast", 32), positive("beta_slow", 1), trained, cut),
+        .magnitude = magnitude(inferred)};
+>>>>>>> hostile
   } else if (type == "longrope" || type == "su") {
     const double trained = trained_positions(false);
-    const double factor = static_cast<double>(size("max_position_embeddings")) / trained;
+    const double factor = stretch(trained);
     const double inferred = factor <= 1 ? 1.0 : std::sqrt(1.0 + std::log(factor) / std::log(trained));
+<<<<<<< HEAD
     const std::vector<float> powers = rotation_powers(theta, dims);
     LongFrequencies both{.magnitude = static_cast<float>(positive("attention_factor", inferred)),
                          .trained = static_cast<std::int64_t>(trained)};
@@ -187,14 +227,27 @@ Rope Config::rope(std::int64_t dims, double theta) {
         return rope;
       }
       for (std::size_t j = 0; j < plain.size(); ++j) target->push_back(1.0F / ((*divisors)[j] * powers[j]));
+=======
+    LongFrequencies both{.magnitude = magnitude(inferred), .trained = static_cast<std::int64_t>(trained)};
+    for (auto [key, target] :
+         {std::pair{"short_factor", &both.short_inverse}, std::pair{"long_factor", &both.long_inverse}}) {
+      const std::optional<std::vector<double>> divisors = finite_list(object->find(key));
+      if (!divisors || divisors->size() != plain.size()) {
+        refuse(what + "has no list \"" + key + "\" of " + std::to_string(plain.size()) + " numbers");
+        return rope;
+      }
+      for (std::size_t j = 0; j < plain.size(); ++j)
+        target->push_back(1.0F / (static_cast<float>((*divisors)[j]) * (1.0F / plain[j])));
+>>>>>>> hostile
     }
     rope.frequencies = std::move(both);
   } else {
     std::string known;
     for (const char* name : {"default", "linear", "dynamic", "yarn", "llama3", "longrope"})
       known += std::string(known.empty() ? "" : ", ") + name;
-    refuse("\"" + std::string(where) + "\" has the type \"" + type + "\", expected one of: " + known);
+    refuse(what + "has the type \"" + type + "\", expected one of: " + known);
   }
+  require(usable(rope), what + "of type \"" + type + "\" gives frequencies that are not finite");
   return rope;
 }
 
