@@ -53,6 +53,7 @@ constexpr std::string_view kTypes[] = {"t5"};
 constexpr std::string_view kPrefixes[] = {""};
 constexpr Bind kBinds[] = {
     {.slot = "enc.embed.token", .source = "shared", .shared = true},
+    {.slot = "enc.embed.token", .source = "encoder.embed_tokens", .shared = true},
     {.slot = "enc.score", .source = "encoder.block.0.layer.0.SelfAttention.relative_attention_bias"},
     {"enc.block.{i}.attn.pre", "encoder.block.{i}.layer.0.layer_norm"},
     {"enc.block.{i}.attn.q", "encoder.block.{i}.layer.0.SelfAttention.q"},

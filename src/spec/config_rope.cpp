@@ -148,14 +148,7 @@ Rope Config::rope(std::int64_t dims, double theta) {
     refuse(what + "of type \"" + type + "\" has no positive number \"" + std::string(key) + "\" up to 2^28");
     return 1.0;
   };
-<<<<<<< HEAD
-  const auto positive = [&](std::string_view key, double fallback) {
-    const Json* value = object == nullptr ? nullptr : object->find(key);
-    return value == nullptr || value->is_null() ? fallback : need(key);
-  };
-=======
   const auto need = [&](std::string_view key) { return positive(key, std::nullopt); };
->>>>>>> hostile
   const auto trained_positions = [&](bool required) {
     if (const auto top = optional_size("original_max_position_embeddings")) return static_cast<double>(*top);
     if (!required && !setting("original_max_position_embeddings"))
@@ -197,48 +190,27 @@ Rope Config::rope(std::int64_t dims, double theta) {
     const Json* truncate = object->find("truncate");
     require(truncate == nullptr || truncate->boolean() != nullptr, what + "has \"truncate\" neither true nor false");
     const bool cut = truncate == nullptr || truncate->boolean() == nullptr || *truncate->boolean();
-<<<<<<< HEAD
     rope.frequencies =
         FixedFrequencies{.inverse = yarn(rotation_powers(theta, dims), theta, factor, positive("beta_fast", 32),
                                          positive("beta_slow", 1), trained, cut),
-                         .magnitude = static_cast<float>(positive("attention_factor", inferred))};
-=======
-    rope.frequencies = FixedFrequencies{
-        .inverse = yarn(plain, theta, factor, positive("beta_fast", 32), positive("beta_slow", 1), trained, cut),
-        .magnitude = magnitude(inferred)};
->>>>>>> hostile
+                         .magnitude = magnitude(inferred)};
   } else if (type == "longrope" || type == "su") {
     const double trained = trained_positions(false);
     const double factor = stretch(trained);
     const double inferred = factor <= 1 ? 1.0 : std::sqrt(1.0 + std::log(factor) / std::log(trained));
-<<<<<<< HEAD
     const std::vector<float> powers = rotation_powers(theta, dims);
-    LongFrequencies both{.magnitude = static_cast<float>(positive("attention_factor", inferred)),
-                         .trained = static_cast<std::int64_t>(trained)};
-    for (auto [key, target] :
-         {std::pair{"short_factor", &both.short_inverse}, std::pair{"long_factor", &both.long_inverse}}) {
-      const std::optional<std::vector<float>> divisors = inside.numbers(key);
-      const bool usable = divisors && divisors->size() == plain.size() &&
-                          std::all_of(divisors->begin(), divisors->end(),
-                                      [](float divisor) { return divisor > 0 && std::isfinite(divisor); });
-      if (!usable) {
-        refuse("\"" + std::string(where) + "\" has no list \"" + key + "\" of " + std::to_string(plain.size()) +
-               " positive numbers");
-        return rope;
-      }
-      for (std::size_t j = 0; j < plain.size(); ++j) target->push_back(1.0F / ((*divisors)[j] * powers[j]));
-=======
     LongFrequencies both{.magnitude = magnitude(inferred), .trained = static_cast<std::int64_t>(trained)};
     for (auto [key, target] :
          {std::pair{"short_factor", &both.short_inverse}, std::pair{"long_factor", &both.long_inverse}}) {
       const std::optional<std::vector<double>> divisors = finite_list(object->find(key));
-      if (!divisors || divisors->size() != plain.size()) {
-        refuse(what + "has no list \"" + key + "\" of " + std::to_string(plain.size()) + " numbers");
+      const bool fits = divisors && divisors->size() == plain.size() &&
+                        std::all_of(divisors->begin(), divisors->end(), [](double divisor) { return divisor > 0; });
+      if (!fits) {
+        refuse(what + "has no list \"" + key + "\" of " + std::to_string(plain.size()) + " positive numbers");
         return rope;
       }
       for (std::size_t j = 0; j < plain.size(); ++j)
-        target->push_back(1.0F / (static_cast<float>((*divisors)[j]) * (1.0F / plain[j])));
->>>>>>> hostile
+        target->push_back(1.0F / (static_cast<float>((*divisors)[j]) * powers[j]));
     }
     rope.frequencies = std::move(both);
   } else {
