@@ -40,6 +40,7 @@ void catch_signals(bool deferred) noexcept {
     sigaction(number, &action, nullptr);
   }
   std::signal(SIGPIPE, SIG_IGN);
+  std::signal(SIGXFSZ, SIG_IGN);  // a file size limit is an error of the write
 }
 
 }  // namespace layerscope::cli

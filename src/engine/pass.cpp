@@ -74,7 +74,7 @@ Status StackPass::embed() {
     backend_.gather(weights_.position, rows, 1, true, x_);
   }
   if (weights_.embed_norm) backend_.norm(weights_.embed_norm->view, x_.view(), x_);
-  LAYERSCOPE_TRY(check(x_.view(), 0, "embed"));
+  LAYERSCOPE_TRY(check(x_.view(), 0, qualified("embed"), input_.offsets));
   return show(plan_.wants(id_, -1, -1, SiteKind::kEmbed), 0, x_.view());
 }
 
@@ -108,7 +108,7 @@ Status StackPass::mlp(const Place& place, const Mlp& mlp) {
 
 Status StackPass::top() {
   if (weights_.top) backend_.norm(weights_.top->view, x_.view(), x_);
-  LAYERSCOPE_TRY(check(x_.view(), 0, "final"));
+  LAYERSCOPE_TRY(check(x_.view(), 0, qualified("final"), input_.offsets));
   return show(plan_.wants(id_, -1, -1, SiteKind::kFinal), 0, x_.view());
 }
 
@@ -138,7 +138,7 @@ Status StackPass::join(const Place& place, std::int64_t first, const MutableRows
   } else {
     backend_.add(x, t.view(), 1, after);
   }
-  LAYERSCOPE_TRY(check(x.view(), first, site_name(place, "sum")));
+  LAYERSCOPE_TRY(check(x.view(), first, qualified(site_name(place, "sum")), input_.offsets));
   LAYERSCOPE_TRY(show(place, SiteKind::kStepSum, first, x.view()));
   const bool last =
       static_cast<std::size_t>(place.step) + 1 == stack_.blocks[static_cast<std::size_t>(place.block)].steps.size();
@@ -151,6 +151,8 @@ Status StackPass::show(const Place& place, SiteKind kind, std::int64_t first, co
 
 Status StackPass::show(int observed, std::int64_t first, const RowsView& rows) {
   if (observed < 0) return {};
+  const Site& site = plan_.observed()[static_cast<std::size_t>(observed)];
+  LAYERSCOPE_TRY(check(rows, first, site.name, site.cross ? batch_.inputs[0].offsets : input_.offsets));
   if (rows.dtype == stream_type_) return observer_.observe({.observed = observed, .first = first, .rows = rows});
   for (std::int64_t at = 0; at < rows.rows; at += kTileRows) {
     const RowsView part = slice(rows, at, std::min(kTileRows, rows.rows - at));
@@ -165,17 +167,20 @@ std::string StackPass::site_name(const Place& place, std::string_view point) con
   return "block." + std::to_string(place.block) + "." + place.spec->slot + "." + std::string(point);
 }
 
-Status StackPass::check(const RowsView& rows, std::int64_t first, const std::string& site) const {
+std::string StackPass::qualified(const std::string& site) const {
+  return (!spec_.two_stacks() ? "" : id_ == StackId::kEncoder ? "enc." : "dec.") + site;
+}
+
+Status StackPass::check(const RowsView& rows, std::int64_t first, const std::string& site,
+                        const std::vector<std::int64_t>& offsets) const {
   if (backend_.all_finite(rows)) return {};
   std::int64_t token = 0;
   while (token + 1 < rows.rows && backend_.all_finite(slice(rows, token, 1))) ++token;
   token += first;
-  const auto sequence = static_cast<std::size_t>(std::upper_bound(input_.offsets.begin(), input_.offsets.end(), token) -
-                                                 input_.offsets.begin()) -
-                        1;
-  const std::string prefix = !spec_.two_stacks() ? "" : id_ == StackId::kEncoder ? "enc." : "dec.";
-  return Error{ErrorCode::kRuntime, "site \"" + prefix + site + "\" holds NaN or infinity, first at token " +
-                                        std::to_string(token - input_.offsets[sequence]) + " of row " +
+  const auto sequence =
+      static_cast<std::size_t>(std::upper_bound(offsets.begin(), offsets.end(), token) - offsets.begin()) - 1;
+  return Error{ErrorCode::kRuntime, "site \"" + site + "\" holds NaN or infinity, first at token " +
+                                        std::to_string(token - offsets[sequence]) + " of row " +
                                         std::to_string(batch_.rows[sequence])};
 }
 

@@ -50,7 +50,10 @@ class StackPass {
 
   Status show(const Place& place, SiteKind kind, std::int64_t first, const RowsView& rows);
   Status show(int observed, std::int64_t first, const RowsView& rows);
-  [[nodiscard]] Status check(const RowsView& rows, std::int64_t first, const std::string& site) const;
+  /// kRuntime if a value is NaN or infinite; `offsets` say which row a token belongs to.
+  [[nodiscard]] Status check(const RowsView& rows, std::int64_t first, const std::string& site,
+                             const std::vector<std::int64_t>& offsets) const;
+  [[nodiscard]] std::string qualified(const std::string& site) const;
   [[nodiscard]] std::string site_name(const Place& place, std::string_view point) const;
   [[nodiscard]] std::int64_t past(std::size_t sequence) const noexcept;
 

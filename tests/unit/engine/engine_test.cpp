@@ -139,6 +139,20 @@ TEST(Engine, NaNEndsTheRunAtTheSiteThatHoldsItFirst) {
   }
 }
 
+TEST(Engine, NoSinkSeesNaNEvenInsideAStep) {
+  const Poisoned poisoned("block.1.attn.q.weight");
+  const Batch batch = batch_of(*poisoned.model, poisoned.reference, {2});
+  const TapPlan plan = plan_of(*poisoned.model, {.sites = "**"});
+  Collected values(plan);
+  Reducer reducer(batch, plan, values);
+  const Status status = poisoned.engine->run(batch, plan, reducer);
+  ASSERT_FALSE(status.ok());
+  EXPECT_EQ(status.error().message, "site \"block.1.attn.q\" holds NaN or infinity, first at token 0 of row 2");
+  for (const auto& [key, value] : values.all()) {
+    for (const float element : value) EXPECT_TRUE(std::isfinite(element)) << key.second;
+  }
+}
+
 TEST(Engine, WhatLiesBehindTheDeepestSiteDoesNotRun) {
   const Poisoned poisoned("block.1.mlp.down.weight");
   const Batch batch = batch_of(*poisoned.model, poisoned.reference, {0, 1, 2, 3});
