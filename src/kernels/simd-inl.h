@@ -58,7 +58,7 @@ HWY_INLINE Vector load(const Half* from, Full) {
   if constexpr (HWY_ARCH_X86 &&
                 HWY_MAX_BYTES == 16) {  // no instruction for it, and the library's stand-in loses infinity
     alignas(64) float lanes[kLanes];
-    for (std::int64_t i = 0; i < kLanes; ++i) lanes[i] = half_to_float(from[i].bits);
+    for (std::int64_t i = 0; i < kLanes; ++i) lanes[i] = f16_to_float(from[i].bits);
     return hn::Load(kFloats, lanes);
   } else {
     const hn::Rebind<Half, Floats> narrow;

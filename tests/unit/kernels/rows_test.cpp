@@ -219,7 +219,7 @@ TEST_P(RowKernels, ConversionRoundsToNearestEven) {
         EXPECT_TRUE(std::isnan(back.at(0, j)));
         continue;
       }
-      const std::uint16_t expected = type == DType::kBF16 ? float_to_bf16(x) : float_to_half(x);
+      const std::uint16_t expected = type == DType::kBF16 ? float_to_bf16(x) : float_to_f16(x);
       EXPECT_EQ(out.view().row<std::uint16_t>(0)[j], expected) << x;
       EXPECT_EQ(static_cast<float>(back.at(0, j)), static_cast<float>(out.at(0, j)));
     }
@@ -229,13 +229,13 @@ TEST_P(RowKernels, ConversionRoundsToNearestEven) {
 TEST(Scalars, KnownValues) {
   EXPECT_EQ(float_to_bf16(1.00390625F), 0x3F80);  // halfway, to even below
   EXPECT_EQ(float_to_bf16(1.01171875F), 0x3F82);  // halfway, to even above
-  EXPECT_EQ(float_to_half(65504.0F), 0x7BFF);
-  EXPECT_EQ(float_to_half(65520.0F), 0x7C00);
-  EXPECT_EQ(float_to_half(0x1p-24F), 0x0001);
-  EXPECT_EQ(float_to_half(0x1p-25F), 0x0000);
-  EXPECT_EQ(float_to_half(-0x1.8p-24F), 0x8002);
-  EXPECT_EQ(half_to_float(0x3555), 0x1.554p-2F);
-  EXPECT_EQ(half_to_float(0x0001), 0x1p-24F);
+  EXPECT_EQ(float_to_f16(65504.0F), 0x7BFF);
+  EXPECT_EQ(float_to_f16(65520.0F), 0x7C00);
+  EXPECT_EQ(float_to_f16(0x1p-24F), 0x0001);
+  EXPECT_EQ(float_to_f16(0x1p-25F), 0x0000);
+  EXPECT_EQ(float_to_f16(-0x1.8p-24F), 0x8002);
+  EXPECT_EQ(f16_to_float(0x3555), 0x1.554p-2F);
+  EXPECT_EQ(f16_to_float(0x0001), 0x1p-24F);
 }
 
 TEST_P(RowKernels, FindsNaNAndInfinityAnywhere) {
