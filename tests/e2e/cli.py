@@ -28,6 +28,10 @@ PLAIN = {"PATH": os.environ["PATH"], "TERM": "xterm-256color", "LANG": "C.UTF-8"
 TESTS = []
 
 
+class Skipped(Exception):
+    """The machine lacks what the test needs."""
+
+
 def test(function):
     TESTS.append(function)
     return function
@@ -330,8 +334,8 @@ def wait_for(condition, what):
 def signals_stop_and_the_run_goes_on():
     for number in (signal.SIGINT, signal.SIGTERM):
         with tempfile.TemporaryDirectory() as folder:
-            rows = ids_file(folder, [{"ids": [1, 2, 3, 4, 5, 6, 7, 8]}] * 20000)
-            words = ["states", BERT, "-i", str(rows), "-o", f"{folder}/run", "--shard-size", "300kB"]
+            rows = ids_file(folder, [{"ids": [1, 2, 3, 4, 5, 6, 7, 8]}] * 150000)
+            words = ["states", BERT, "-i", str(rows), "-o", f"{folder}/run", "--shard-size", "2MB"]
             child = started(words)
             journal = pathlib.Path(folder, "run/journal.jsonl")
             wait_for(lambda: journal.exists() and journal.stat().st_size, "no shard was finished")
@@ -340,7 +344,7 @@ def signals_stop_and_the_run_goes_on():
             assert child.returncode == 128 + number, (child.returncode, errors)
             assert errors.startswith("layerscope: "), errors
             (report,) = objects(run("verify", f"{folder}/run", "--json").stdout)
-            assert not report["complete"] and not report["damaged"] and 0 < report["rows"] < 20000
+            assert not report["complete"] and not report["damaged"] and 0 < report["rows"] < 150000
             run(*words, "-q")
             words[words.index("-o") + 1] = f"{folder}/whole"
             run(*words, "-q")
@@ -382,7 +386,10 @@ def pictures():
 
 def on_terminal(words, env):
     """What the program writes when all its streams are one terminal."""
-    pid, terminal = pty.fork()
+    try:
+        pid, terminal = pty.fork()
+    except OSError as error:  # a root without /dev/pts
+        raise Skipped(f"no terminal to be had: {error}") from error
     if pid == 0:
         os.execvpe(PROGRAM, [PROGRAM, *words], {**PLAIN, **env})
     out = b""
@@ -462,6 +469,9 @@ def main():
         try:
             function()
             print(f"passed  {function.__name__}")
+        except Skipped as why:
+            print(f"skipped {function.__name__}: {why}")
+            skipped += 1
         except Exception:
             failed += 1
             print(f"FAILED  {function.__name__}")

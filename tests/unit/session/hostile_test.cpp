@@ -292,7 +292,7 @@ const std::vector<ConfigCase>& rotations() {
         {R"({"rope_type":"longrope","short_factor":[1,1,1]})", "long_factor"},
         {R"({"rope_type":"longrope","short_factor":[1,1],"long_factor":[1,1,1]})", "short_factor"},
         {R"({"rope_type":"longrope","short_factor":[1,1,"x"],"long_factor":[1,1,1]})", "short_factor"},
-        {R"({"rope_type":"longrope","short_factor":[1,1,0],"long_factor":[1,1,1]})", "frequencies"},
+        {R"({"rope_type":"longrope","short_factor":[1,1,0],"long_factor":[1,1,1]})", "short_factor"},
         {R"({"rope_type":"longrope","short_factor":[1,1,1],"long_factor":[1,1,1],"factor":-1})", "factor"},
         {R"("linear")", "rope_scaling"},
     };
