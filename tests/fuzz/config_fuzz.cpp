@@ -18,6 +18,7 @@ void check_rope(const Rope& rope) {
     const FixedFrequencies frequencies = frequencies_for(rope, length);
     fuzz::check(static_cast<std::int64_t>(frequencies.inverse.size()) == rope.pairs);
     fuzz::check(std::isfinite(frequencies.magnitude));
+    fuzz::check(!length_independent(rope) || frequencies.inverse == frequencies_for(rope, 1).inverse);
     for (const float frequency : frequencies.inverse) fuzz::check(std::isfinite(frequency));
   }
 }
