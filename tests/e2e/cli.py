@@ -319,8 +319,9 @@ def parts():
 
 
 def started(words):
+    """A running program that heeds SIGINT: what a shell starts in the background inherits that it is ignored."""
     return subprocess.Popen([PROGRAM, *words], stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
-                            env=PLAIN)
+                            env=PLAIN, preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL))
 
 
 def wait_for(condition, what):
