@@ -4,6 +4,7 @@
 #include <cstddef>
 #include <cstdint>
 #include <limits>
+#include <span>
 
 #include "base/functions.h"
 #include "layerscope/tensor.h"
@@ -40,6 +41,7 @@ struct NormView {
   float epsilon = 0;
   const float* weight = nullptr;  ///< [width], or null for 1
   const float* bias = nullptr;    ///< [width], or null for 0
+  std::int64_t head_stride = 0;   ///< norm_heads: elements from one head's parameters to the next; 0 = one set for all
 };
 
 /// Which keys a query at position p sees: those at p - left ... p + right.
@@ -50,13 +52,15 @@ struct Reach {
 };
 
 /// Scores plus a term that depends only on head and distance: scores[h, i, j] += table[h * stride + zero + (j - p_i)].
+/// With `by_key` it depends on head and key: scores[h, i, j] += table[h * stride + zero + j].
 struct DistanceBias {
   const float* table = nullptr;
   std::int64_t stride = 0;
   std::int64_t zero = 0;
+  bool by_key = false;
 };
 
-/// softmax(scale * q k^T + bias) v for one sequence. Heads lie side by side in a row; query head h reads key head
+/// softmax(softcap(scale * q k^T) + bias) v for one sequence. Heads lie side by side in a row; query head h reads key head
 /// h / (heads / kv_heads). q, k, v are in the stream's type; a bf16 backend rounds them where they enter a product.
 /// A query that sees no key gets zeros.
 struct AttentionArguments {
@@ -68,6 +72,8 @@ struct AttentionArguments {
   Reach reach;
   std::int64_t first_position = 0;  ///< position of query 0, counted as keys are counted from 0
   const DistanceBias* bias = nullptr;
+  float softcap = 0;             ///< scores become softcap * tanh(scale * q k^T / softcap); 0 = as they are
+  const float* sinks = nullptr;  ///< [heads] one more score a head: part of the softmax's sum and maximum, of no value
 };
 
 /// The keys that one query sees: [begin, end), empty when begin >= end.
@@ -80,5 +86,27 @@ struct KeyRange {
   const std::int64_t end = position + reach.right + 1;
   return {begin > 0 ? begin : 0, end < keys ? end : keys};
 }
+
+/// Which part of a head turns, and how.
+struct RotationArguments {
+  std::int64_t heads = 0;
+  std::int64_t first = 0;  ///< element of a head at which the turning part begins
+  std::int64_t pairs = 0;
+  bool interleaved = false;       ///< element pairs are (2j, 2j + 1) rather than (j, j + pairs)
+  const float* cosine = nullptr;  ///< [positions, pairs]
+  const float* sine = nullptr;    ///< [positions, pairs]
+  std::span<const std::int32_t> positions;  ///< row of cosine and sine for every row
+};
+
+/// A router's rule over one row of scores; see Router.
+struct RoutingArguments {
+  enum class Rule : std::uint8_t { kSoftmaxThenTop, kTopThenSoftmax, kSigmoidGroups };
+  Rule rule = Rule::kSoftmaxThenTop;
+  std::int64_t chosen = 1;
+  bool renormalise = false;
+  float scale = 1;
+  std::int64_t groups = 1, chosen_groups = 1;
+  const float* correction = nullptr;  ///< [experts] added to the values by which experts are chosen, or null
+};
 
 }  // namespace layerscope

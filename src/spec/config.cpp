@@ -28,6 +28,7 @@ constexpr std::array kActivations = {
     NamedActivation{"swish", Activation::kSilu},
     NamedActivation{"quick_gelu", Activation::kQuickGelu},
     NamedActivation{"tanh", Activation::kTanh},
+    NamedActivation{"relu2", Activation::kReluSquared},
     NamedActivation{"sigmoid", Activation::kSigmoid},
 };
 
@@ -104,14 +105,21 @@ Result<Config> Config::open(const std::string& path) {
   return Config(std::move(json), path);
 }
 
+const Json* Config::find(std::string_view key) const {
+  const std::size_t dot = key.find('.');
+  if (dot == std::string_view::npos) return json_.find(key);
+  const Json* object = json_.find(key.substr(0, dot));
+  return object == nullptr || object->object() == nullptr ? nullptr : object->find(key.substr(dot + 1));
+}
+
 const Json* Config::look(std::string_view key) {
-  read_.emplace(key);
-  const Json* value = json_.find(key);
+  read_.emplace(key.substr(0, key.find('.')));
+  const Json* value = find(key);
   return value == nullptr || value->is_null() ? nullptr : value;
 }
 
 bool Config::has(std::string_view key) const {
-  const Json* value = json_.find(key);
+  const Json* value = find(key);
   return value != nullptr && !value->is_null();
 }
 
@@ -140,6 +148,11 @@ std::string Config::architecture() {
   return names && !names->empty() ? names->front() : std::string();
 }
 
+bool Config::architecture_ends_in(std::initializer_list<std::string_view> endings) {
+  const std::string name = architecture();
+  return std::any_of(endings.begin(), endings.end(), [&](std::string_view ending) { return name.ends_with(ending); });
+}
+
 std::int64_t Config::size(std::string_view key, std::optional<std::int64_t> fallback) {
   const Json* value = look(key);
   if (value == nullptr && fallback) return *fallback;
@@ -160,7 +173,7 @@ std::optional<std::int64_t> Config::optional_size(std::string_view key) {
 }
 
 std::optional<std::int64_t> Config::nullable_size(std::string_view key, std::optional<std::int64_t> fallback) {
-  return json_.find(key) == nullptr ? fallback : optional_size(key);
+  return find(key) == nullptr ? fallback : optional_size(key);
 }
 
 std::int64_t Config::index(std::string_view key, std::optional<std::int64_t> fallback) {
@@ -199,6 +212,19 @@ std::string Config::text(std::string_view key, std::string_view fallback) {
   if (value == nullptr) return std::string(fallback);
   if (value->string() == nullptr) return wrong(key, value, "a text", std::string(fallback));
   return *value->string();
+}
+
+std::optional<std::vector<std::int64_t>> Config::indices(std::string_view key) {
+  const Json* value = look(key);
+  if (value == nullptr) return std::nullopt;
+  std::vector<std::int64_t> result;
+  if (value->array() == nullptr) return wrong(key, value, "a list of integers", result);
+  for (const Json& item : *value->array()) {
+    if (item.integer() == nullptr || *item.integer() < 0 || *item.integer() > kMaxConfigSize)
+      return wrong(key, value, "a list of integers from 0 to 2^28", result);
+    result.push_back(*item.integer());
+  }
+  return result;
 }
 
 std::optional<std::vector<std::string>> Config::texts(std::string_view key) {

@@ -2,6 +2,7 @@
 #pragma once
 
 #include <cstdint>
+#include <initializer_list>
 #include <limits>
 #include <memory>
 #include <optional>
@@ -18,7 +19,18 @@
 
 namespace layerscope {
 
-/// Reads one config. The first thing that is wrong is kept and every later getter returns a harmless value, so that a
+/// What a family knows about its rotary settings beside the config.
+struct RopeDefaults {
+  double theta = 10000;
+  double partial = 1;                        ///< share of a head that turns, where the config has no such key
+  std::string_view theta_key = "rope_theta";  ///< the base at the top level of older configs
+  std::string_view partial_key = "partial_rotary_factor";  ///< likewise
+  std::string_view layer_type = {};  ///< the entry of `rope_parameters` to read where it has one for each layer type
+  bool scaled = true;                ///< false: `rope_scaling` is not for these layers
+  bool interleaved = false;
+};
+
+/// Reads one config. Keys with a dot look into an object: "attn_config.alibi". The first thing that is wrong is kept and every later getter returns a harmless value, so that a
 /// family's description needs no branches for errors: check status() once at the end.
 class Config {
  public:
@@ -28,6 +40,8 @@ class Config {
   [[nodiscard]] std::string model_type();
   /// First of "architectures", or empty.
   [[nodiscard]] std::string architecture();
+  /// True if the first of "architectures" ends in one of these: a model with a head over the vocabulary.
+  [[nodiscard]] bool architecture_ends_in(std::initializer_list<std::string_view> endings);
 
   /// A count >= 1 and small enough to be a size. Without a fallback the key must be there. null counts as absent.
   [[nodiscard]] std::int64_t size(std::string_view key, std::optional<std::int64_t> fallback = {});
@@ -45,6 +59,8 @@ class Config {
   [[nodiscard]] float epsilon(std::string_view key, std::optional<double> fallback = {});
   [[nodiscard]] bool flag(std::string_view key, bool fallback);
   [[nodiscard]] std::string text(std::string_view key, std::string_view fallback);
+  /// A list of integers >= 0, or nothing where absent or null.
+  [[nodiscard]] std::optional<std::vector<std::int64_t>> indices(std::string_view key);
   /// A list of texts, or nothing where absent or null.
   [[nodiscard]] std::optional<std::vector<std::string>> texts(std::string_view key);
   /// The function of that name ("gelu", "gelu_new", "silu", ...).
@@ -64,8 +80,8 @@ class Config {
   void ignore(std::string_view key);
 
   /// Rotary embeddings in either spelling: `rope_parameters` (transformers 5), or `rope_theta` with `rope_scaling`.
-  /// `dims` = elements of a head that turn. `theta` = base where the config has none.
-  [[nodiscard]] Rope rope(std::int64_t dims, double theta);
+  /// `head` = elements of a head; int(head * partial) of them turn.
+  [[nodiscard]] Rope rope(std::int64_t head, const RopeDefaults& defaults = {});
 
   [[nodiscard]] bool has(std::string_view key) const;
   /// Records "FILE: message" if nothing was wrong before.
@@ -79,6 +95,7 @@ class Config {
   [[nodiscard]] const Json& json() const noexcept { return json_; }
 
  private:
+  [[nodiscard]] const Json* find(std::string_view key) const;
   const Json* look(std::string_view key);
   void refuse_value(std::string_view key, const Json* value, std::string_view expected);
   template <class T>

@@ -90,16 +90,16 @@ double magnitude_for(double scale, double multiplier) {
 
 }  // namespace
 
-Rope Config::rope(std::int64_t dims, double theta) {
-  Rope rope{.pairs = dims / 2};
+Rope Config::rope(std::int64_t head, const RopeDefaults& defaults) {
+  Rope rope{.interleaved = defaults.interleaved};
   read_.insert({"rope_parameters", "rope_scaling", "rope_theta", "partial_rotary_factor"});
-  if (dims < 2 || dims % 2 != 0 || dims > kMaxTurning) {
-    refuse("rotary embeddings turn " + std::to_string(dims) + " elements of a head, expected an even number up to " +
-           std::to_string(kMaxTurning));
-    return rope;
-  }
-  const auto settings = [this](std::string_view key) {
+  const auto settings = [&](std::string_view key) {
     const Json* value = look(key);
+    if (value != nullptr && value->object() != nullptr && !defaults.layer_type.empty() &&
+        value->find(defaults.layer_type) != nullptr) {
+      value = value->find(defaults.layer_type);
+    }
+    if (!defaults.scaled && key == "rope_scaling") return static_cast<const Json*>(nullptr);
     return value != nullptr && value->object() != nullptr && value->object()->empty() ? nullptr : value;
   };
   const char* where = settings("rope_parameters") != nullptr ? "rope_parameters" : "rope_scaling";
@@ -121,13 +121,19 @@ Rope Config::rope(std::int64_t dims, double theta) {
     if (!number) refuse(what + "has \"" + std::string(key) + "\": " + value->dump() + ", expected a finite number");
     return number;
   };
-  require(setting("partial_rotary_factor").value_or(1) == 1 && real("partial_rotary_factor", 1) == 1,
-          "\"partial_rotary_factor\" turns a part of each head, which this model type does not support here");
-
+  const double partial = setting("partial_rotary_factor").value_or(real(defaults.partial_key, defaults.partial));
+  const auto dims = static_cast<std::int64_t>(
+      std::clamp(static_cast<double>(head) * partial, 0.0, static_cast<double>(kMaxTurning) + 1));
+  rope.pairs = dims / 2;
+  if (dims < 2 || dims % 2 != 0 || dims > head || dims > kMaxTurning) {
+    refuse("rotary embeddings turn " + std::to_string(dims) + " elements of a head, expected an even number up to " +
+           std::to_string(std::min(head, kMaxTurning)));
+    return rope;
+  }
   const std::optional<double> inner = setting("rope_theta");
-  require(!inner || !has("rope_theta") || *inner == real("rope_theta"),
-          "\"rope_theta\" is not the one of \"" + std::string(where) + "\"");
-  theta = inner.value_or(real("rope_theta", theta));
+  require(!inner || !defaults.layer_type.empty() || !has(defaults.theta_key) || *inner == real(defaults.theta_key),
+          "\"" + std::string(defaults.theta_key) + "\" is not the one of \"" + std::string(where) + "\"");
+  const double theta = inner.value_or(real(defaults.theta_key, defaults.theta));
   if (!(theta > 1 && theta < static_cast<double>(std::numeric_limits<float>::max()))) {
     refuse("\"rope_theta\" is " + std::to_string(theta) + ", expected a number above 1");
     return rope;
