@@ -72,6 +72,7 @@ struct Embedding {
 struct Alibi {
   std::vector<float> slopes;  ///< [heads]
   bool rounded = false;       ///< slope * key position, each rounded to bf16, rather than by exact distance
+  float scale = 1;            ///< of the finished term
 };
 
 /// A learned term of the scores that depends on head and distance only. (Raffel et al. 2020, _relative_position_bucket
