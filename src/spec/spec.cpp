@@ -10,6 +10,8 @@ bool reads_encoder(const Step& step) noexcept {
   return attention != nullptr && attention->keys == KeySource::kEncoder;
 }
 
+bool reads_block_input(const Step& step) noexcept { return step.reads == Step::Reads::kBlockInput; }
+
 std::vector<Block> repeat(std::int64_t count, const Block& block) {
   return std::vector<Block>(static_cast<std::size_t>(count), block);
 }

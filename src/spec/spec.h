@@ -276,6 +276,7 @@ struct ModelSpec {
 
 /// True if the mixer is an attention that reads the encoder.
 [[nodiscard]] bool reads_encoder(const Step& step) noexcept;
+[[nodiscard]] bool reads_block_input(const Step& step) noexcept;
 
 /// `count` copies of a block.
 [[nodiscard]] std::vector<Block> repeat(std::int64_t count, const Block& block);
