@@ -6,7 +6,9 @@
 namespace layerscope {
 
 std::span<const Family* const> families() {
-  static constexpr std::array kFamilies = {&kBert, &kGpt2, &kLlama, &kMistral, &kQwen, &kT5};
+  static constexpr std::array kFamilies = {&kBert,     &kGpt2, &kGptBigCode, &kGptNeo, &kGptNeoX, &kPersimmon, &kGptJ,
+                                           &kCodeGen,  &kOpt,  &kXglm,       &kBioGpt, &kBloom,   &kFalcon,    &kMpt,
+                                           &kStableLm, &kPhi,  &kStarcoder2, &kLlama,  &kMistral, &kQwen,      &kT5};
   return kFamilies;
 }
 

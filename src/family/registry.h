@@ -15,4 +15,7 @@ namespace layerscope {
 
 extern const Family kBert, kGpt2, kLlama, kMistral, kQwen, kT5;
 
+extern const Family kGptBigCode, kGptNeo, kGptNeoX, kPersimmon, kGptJ, kCodeGen, kOpt, kXglm, kBioGpt, kBloom, kFalcon,
+    kMpt, kStableLm, kPhi, kStarcoder2;
+
 }  // namespace layerscope

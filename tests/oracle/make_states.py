@@ -147,7 +147,7 @@ def run(tiny, model):
     if config.is_encoder_decoder:
         stacks = {"enc.": model.get_encoder(), "dec.": model.get_decoder()}
     else:
-        stacks = {"": base}
+        stacks = {"": getattr(base, "decoder", base)}  # OPT's own model is stepped over by its head
     tensors = {}
     for row, inputs in enumerate(make_rows(tiny, model)):
         batch = {key: torch.tensor([ids]) for key, ids in inputs.items()}
