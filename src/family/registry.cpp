@@ -6,7 +6,8 @@
 namespace layerscope {
 
 std::span<const Family* const> families() {
-  static constexpr std::array kFamilies = {&kBert, &kGpt2, &kLlama, &kMistral, &kQwen, &kT5};
+  static constexpr std::array kFamilies = {&kApertus, &kBert, &kExaone,    &kGemma, &kGemmaLater, &kGpt2,   &kLlama,
+                                           &kMistral, &kOlmo, &kOlmoLater, &kPhi3,  &kQwen,       &kSmolLm, &kT5};
   return kFamilies;
 }
 
