@@ -6,9 +6,11 @@
 namespace layerscope {
 
 std::span<const Family* const> families() {
-  static constexpr std::array kFamilies = {&kBert,     &kGpt2, &kGptBigCode, &kGptNeo, &kGptNeoX, &kPersimmon, &kGptJ,
-                                           &kCodeGen,  &kOpt,  &kXglm,       &kBioGpt, &kBloom,   &kFalcon,    &kMpt,
-                                           &kStableLm, &kPhi,  &kStarcoder2, &kLlama,  &kMistral, &kQwen,      &kT5};
+  static constexpr std::array kFamilies = {
+      &kApertus,    &kBert, &kBioGpt, &kBloom,   &kCodeGen, &kExaone,   &kFalcon,     &kGemma, &kGemmaLater, &kGpt2,
+      &kGptBigCode, &kGptJ, &kGptNeo, &kGptNeoX, &kLlama,   &kMistral,  &kMpt,        &kOlmo,  &kOlmoLater,  &kOpt,
+      &kPersimmon,  &kPhi,  &kPhi3,   &kQwen,    &kSmolLm,  &kStableLm, &kStarcoder2, &kT5,    &kXglm,
+  };
   return kFamilies;
 }
 

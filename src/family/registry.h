@@ -13,9 +13,34 @@ namespace layerscope {
 /// The family of a config's model_type, or null.
 [[nodiscard]] const Family* family_of(std::string_view model_type);
 
-extern const Family kBert, kGpt2, kLlama, kMistral, kQwen, kT5;
-
-extern const Family kGptBigCode, kGptNeo, kGptNeoX, kPersimmon, kGptJ, kCodeGen, kOpt, kXglm, kBioGpt, kBloom, kFalcon,
-    kMpt, kStableLm, kPhi, kStarcoder2;
+extern const Family kApertus;
+extern const Family kBert;
+extern const Family kBioGpt;
+extern const Family kBloom;
+extern const Family kCodeGen;
+extern const Family kExaone;
+extern const Family kFalcon;
+extern const Family kGemma;
+extern const Family kGemmaLater;
+extern const Family kGpt2;
+extern const Family kGptBigCode;
+extern const Family kGptJ;
+extern const Family kGptNeo;
+extern const Family kGptNeoX;
+extern const Family kLlama;
+extern const Family kMistral;
+extern const Family kMpt;
+extern const Family kOlmo;
+extern const Family kOlmoLater;
+extern const Family kOpt;
+extern const Family kPersimmon;
+extern const Family kPhi;
+extern const Family kPhi3;
+extern const Family kQwen;
+extern const Family kSmolLm;
+extern const Family kStableLm;
+extern const Family kStarcoder2;
+extern const Family kT5;
+extern const Family kXglm;
 
 }  // namespace layerscope

@@ -26,9 +26,12 @@ struct RopeDefaults {
   double partial = 1;                         ///< share of a head that turns, where the config has no such key
   std::string_view theta_key = "rope_theta";  ///< the base at the top level of older configs
   std::string_view partial_key = "partial_rotary_factor";  ///< likewise
-  std::string_view layer_type = {};  ///< the entry of `rope_parameters` to read where it has one for each layer type
+  std::string_view layer_type = {};  ///< the entry to read of a `rope_parameters` that has one for each layer type
   bool scaled = true;                ///< false: `rope_scaling` is not for these layers
   bool interleaved = false;
+  std::optional<std::int64_t> trained = {};  ///< "original_max_position_embeddings" where the config has no such key
+  bool yarn_is_long = false;                 ///< the type "yarn" is an old name of "longrope"
+  bool fixed_alpha = false;                  ///< "dynamic" with an "alpha" stretches the base once for all lengths
 };
 
 /// Reads one config. Keys with a dot look into an object: "attn_config.alibi". The first thing that is wrong is kept
@@ -82,8 +85,9 @@ class Config {
   /// The value is known not to matter for hidden states.
   void ignore(std::string_view key);
 
-  /// Rotary embeddings in either spelling: `rope_parameters` (transformers 5), or `rope_theta` with `rope_scaling`.
-  /// `head` = elements of a head; int(head * partial) of them turn.
+  /// Rotary embeddings in either spelling: `rope_parameters`, read as transformers 5 reads it, or `rope_theta` with
+  /// `rope_scaling`, read as transformers 4 does (docs/rotary.md: where the two part). `head` = elements of a head;
+  /// int(head * partial) of them turn, one more if that is odd.
   [[nodiscard]] Rope rope(std::int64_t head, const RopeDefaults& defaults = {});
 
   [[nodiscard]] bool has(std::string_view key) const;
