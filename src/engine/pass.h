@@ -55,7 +55,15 @@ class StackPass {
   Status mlp_tile(const Place& place, const Mlp& mlp, const MlpWeights& weights, const MutableRows& in,
                   std::int64_t first, const MutableRows& out);
   Status experts(const Place& place, const Experts& experts);
+  /// One expert's MLP on the rows that chose it.
+  Status expert(const MlpWeights& weights, const Experts& experts, std::int64_t hidden, const MutableRows& in,
+                const MutableRows& out);
+  /// Adds what the expert of all tokens makes of a tile.
+  Status shared_expert(const Place& place, const Experts& experts, const MutableRows& in, const MutableRows& out);
   Status short_conv(const Place& place, const ShortConv& conv);
+  /// One sequence's products b * x (with what the cache holds of them), convolved and gated.
+  void convolve(const Place& place, const ShortConv& conv, std::size_t sequence, const MutableRows& bcx,
+                const MutableRows& out);
   Status token_conv(const Place& place, const TokenConv& conv);
   Status top();
 

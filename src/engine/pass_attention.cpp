@@ -52,10 +52,10 @@ void StackPass::turn(const Place& place, const Attention& attention, const Mutab
     if (weights.q_norm) norm_heads(*attention.q_norm, *weights.q_norm, q, attention.heads);
     if (weights.k_norm) norm_heads(*attention.k_norm, *weights.k_norm, k, attention.kv_heads);
   };
+  if (!attention.norm_rotated) norms();
   if (attention.clip) {
     for (const MutableRows& rows : {q, k, v}) backend_.clamp(*attention.clip, rows);
   }
-  if (!attention.norm_rotated) norms();
   if (attention.rope) {
     const std::int64_t first = attention.latent ? attention.d_qk - attention.latent->rotated : 0;
     rotate(*attention.rope, q, attention.heads, first);

@@ -7,9 +7,11 @@ namespace layerscope {
 
 std::span<const Family* const> families() {
   static constexpr std::array kFamilies = {
-      &kApertus,    &kBert, &kBioGpt, &kBloom,   &kCodeGen, &kExaone,   &kFalcon,     &kGemma, &kGemmaLater, &kGpt2,
-      &kGptBigCode, &kGptJ, &kGptNeo, &kGptNeoX, &kLlama,   &kMistral,  &kMpt,        &kOlmo,  &kOlmoLater,  &kOpt,
-      &kPersimmon,  &kPhi,  &kPhi3,   &kQwen,    &kSmolLm,  &kStableLm, &kStarcoder2, &kT5,    &kXglm,
+      &kApertus, &kBert,       &kBioGpt,     &kBloom,     &kCodeGen,    &kDeepSeek,  &kErnie45, &kExaone,
+      &kFalcon,  &kGemma,      &kGemmaLater, &kGpt2,      &kGptBigCode, &kGptJ,      &kGptNeo,  &kGptNeoX,
+      &kGptOss,  &kGraniteMoe, &kHelium,     &kHunyuan,   &kLfm2,       &kLlama,     &kMistral, &kMixtral,
+      &kMpt,     &kOlmo,       &kOlmoe,      &kOlmoLater, &kOpt,        &kPersimmon, &kPhi,     &kPhi3,
+      &kQwen,    &kQwenMoe,    &kSmolLm,     &kStableLm,  &kStarcoder2, &kT5,        &kXglm,
   };
   return kFamilies;
 }

@@ -17,6 +17,7 @@ class Tiny:
     special_ids: tuple = ()  # ids put into row 2 at tokens 3, 5, ...: padding and mask ids whose meaning matters
     spreads: dict = field(default_factory=dict)  # part of a parameter's name -> (mean, standard deviation)
     rename: tuple = ()  # (regular expression, replacement) of stored names: spellings of old checkpoints
+    in_memory: bool = False  # stored with the names and shapes that transformers 5 holds in memory
 
     @property
     def generation(self):
