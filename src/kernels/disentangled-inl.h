@@ -80,9 +80,8 @@ class DisentangledHead {
       }
       for (std::int64_t row = 0; row < rows; ++row) add_positions(row, first + row, tile, keys);
     }
-    constexpr float kLog2E = 1.44269504F;
     for (std::int64_t row = 0; row < rows; ++row)
-      softmax_in_place(scores_ + row * score_stride_, keys_count_, a_.scale * kLog2E);
+      softmax_in_place(scores_ + row * score_stride_, keys_count_, a_.scale * kLog2E, nullptr);
     return scores_;
   }
   [[nodiscard]] std::int64_t stride() const { return score_stride_; }
