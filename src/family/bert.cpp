@@ -30,7 +30,7 @@ ModelSpec describe(Config& c) {
   ModelSpec spec{.width = width};
   spec.encoder = Stack{
       .embedding = {.vocabulary_size = c.size("vocab_size"),
-                    .positions = LearnedPositions{.rows = c.size("max_position_embeddings", 512)},
+                    .positions = PositionTable{.rows = c.size("max_position_embeddings", 512)},
                     .types = c.size("type_vocab_size", 2),
                     .norm = norm},
       .blocks = repeat(c.layers("num_hidden_layers"), {{Step{.slot = "attn", .mixer = attention, .after = norm},
