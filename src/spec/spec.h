@@ -72,6 +72,7 @@ struct Embedding {
 struct Alibi {
   std::vector<float> slopes;  ///< [heads]
   bool rounded = false;       ///< slope * key position, each rounded to bf16, rather than by exact distance
+  float scale = 1;            ///< of the finished term
 };
 
 /// A learned term of the scores that depends on head and distance only. (Raffel et al. 2020, _relative_position_bucket
@@ -275,6 +276,7 @@ struct ModelSpec {
 
 /// True if the mixer is an attention that reads the encoder.
 [[nodiscard]] bool reads_encoder(const Step& step) noexcept;
+[[nodiscard]] bool reads_block_input(const Step& step) noexcept;
 
 /// `count` copies of a block.
 [[nodiscard]] std::vector<Block> repeat(std::int64_t count, const Block& block);
