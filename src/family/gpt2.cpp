@@ -26,7 +26,7 @@ ModelSpec describe(Config& c) {
 
   ModelSpec spec{.width = width};
   spec.decoder = Stack{.embedding = {.vocabulary_size = c.size("vocab_size"),
-                                     .positions = LearnedPositions{.rows = c.size("n_positions", 1024)}},
+                                     .positions = PositionTable{.rows = c.size("n_positions", 1024)}},
                        .top = norm};
   for (std::int64_t i = 0; i < c.layers("n_layer"); ++i) {
     const Attention attention{.heads = heads,

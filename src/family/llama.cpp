@@ -19,11 +19,11 @@ ModelSpec describe_llama(Config& c, const LlamaTraits& traits) {
                       .d_v = head,
                       .keys = KeySource::kSelfCausal,
                       .scale = static_cast<float>(1 / std::sqrt(static_cast<double>(head))),
-                      .rope = c.rope(head, 10000),
+                      .rope = c.rope(head),
                       .qkv_bias = traits.qkv_bias,
                       .out_bias = traits.out_bias};
   c.require(heads % attention.kv_heads == 0, "\"num_attention_heads\" is not a multiple of \"num_key_value_heads\"");
-  if (traits.qk_norm) attention.q_norm = attention.k_norm = norm;
+  if (traits.qk_norm) attention.q_norm = attention.k_norm = HeadNorm{.norm = norm};
   const Mlp mlp{.hidden = c.size("intermediate_size"),
                 .activation = c.activation("hidden_act", "silu"),
                 .gated = true,

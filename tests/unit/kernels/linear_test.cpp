@@ -36,7 +36,7 @@ TEST_P(Linear, IsThatOfFloat64) {
       reference::linear<double>(std::span(&matrix, 1), bias, Activation::kNone, in.view(), product.mutable_view());
       for (const Activation activation :
            {Activation::kNone, Activation::kRelu, Activation::kGeluErf, Activation::kGeluTanh, Activation::kSilu,
-            Activation::kQuickGelu, Activation::kTanh, Activation::kSigmoid}) {
+            Activation::kQuickGelu, Activation::kTanh, Activation::kSigmoid, Activation::kReluSquared}) {
         const auto linear = packed(weights, bias, activation);
         ASSERT_NE(linear, nullptr);
         EXPECT_EQ(linear->inputs, size.inputs);
