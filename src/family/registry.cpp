@@ -7,11 +7,13 @@ namespace layerscope {
 
 std::span<const Family* const> families() {
   static constexpr std::array kFamilies = {
-      &kApertus, &kBert,       &kBioGpt,     &kBloom,     &kCodeGen,    &kDeepSeek,  &kErnie45, &kExaone,
-      &kFalcon,  &kGemma,      &kGemmaLater, &kGpt2,      &kGptBigCode, &kGptJ,      &kGptNeo,  &kGptNeoX,
-      &kGptOss,  &kGraniteMoe, &kHelium,     &kHunyuan,   &kLfm2,       &kLlama,     &kMistral, &kMixtral,
-      &kMpt,     &kOlmo,       &kOlmoe,      &kOlmoLater, &kOpt,        &kPersimmon, &kPhi,     &kPhi3,
-      &kQwen,    &kQwenMoe,    &kSmolLm,     &kStableLm,  &kStarcoder2, &kT5,        &kXglm,
+      &kAlbert,  &kApertus,    &kBert,    &kBioGpt,       &kBloom,     &kCodeGen, &kDeepSeek,   &kDistilbert,
+      &kElectra, &kErnie45,    &kEsm,     &kEurobert,     &kExaone,    &kFalcon,  &kGemma,      &kGemmaLater,
+      &kGpt2,    &kGptBigCode, &kGptJ,    &kGptNeo,       &kGptNeoX,   &kGptOss,  &kGraniteMoe, &kHelium,
+      &kHunyuan, &kLfm2,       &kLlama,   &kMegatronBert, &kMistral,   &kMixtral, &kModernbert, &kMpnet,
+      &kMpt,     &kNomicBert,  &kOlmo,    &kOlmoe,        &kOlmoLater, &kOpt,     &kPersimmon,  &kPhi,
+      &kPhi3,    &kQwen,       &kQwenMoe, &kRoberta,      &kRoformer,  &kSmolLm,  &kStableLm,   &kStarcoder2,
+      &kT5,      &kXglm,
   };
   return kFamilies;
 }
