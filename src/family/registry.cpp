@@ -6,7 +6,9 @@
 namespace layerscope {
 
 std::span<const Family* const> families() {
-  static constexpr std::array kFamilies = {&kBert, &kGpt2, &kLlama, &kMistral, &kQwen, &kT5};
+  static constexpr std::array kFamilies = {
+      &kBert,   &kDeepSeek, &kErnie45, &kGpt2, &kGptOss, &kGraniteMoe, &kHelium,  &kHunyuan,
+      &kLfm2,   &kLlama,    &kMistral, &kMixtral, &kOlmoe, &kQwen,     &kQwenMoe, &kT5};
   return kFamilies;
 }
 

@@ -13,6 +13,7 @@ namespace layerscope {
 /// The family of a config's model_type, or null.
 [[nodiscard]] const Family* family_of(std::string_view model_type);
 
-extern const Family kBert, kGpt2, kLlama, kMistral, kQwen, kT5;
+extern const Family kBert, kDeepSeek, kErnie45, kGpt2, kGptOss, kGraniteMoe, kHelium, kHunyuan, kLfm2, kLlama, kMistral,
+    kMixtral, kOlmoe, kQwen, kQwenMoe, kT5;
 
 }  // namespace layerscope
