@@ -29,7 +29,7 @@ ModelSpec describe_hunyuan(Config& c) {
   c.only("use_qk_norm", true);
   c.only("num_experts", std::int64_t{1});
   ModelSpec spec =
-      describe_relative(c, {.qkv_bias = bias, .out_bias = bias, .qk_norm = true}, {.epsilon = 1e-5});
+      describe_relative(c, {.qk_norm = HeadNorm::Span::kHead, .qkv_bias = bias, .out_bias = bias}, {.epsilon = 1e-5});
   const std::string settings = c.has("rope_parameters") ? "rope_parameters." : "rope_scaling.";
   const double alpha = c.real(settings + "alpha", 0.0);
   c.require(alpha >= 0, "\"alpha\" of the rotary settings is below 0");

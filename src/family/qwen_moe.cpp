@@ -16,9 +16,9 @@ ModelSpec describe_qwen(Config& c) {
   c.ignore("sliding_window");
   const bool bias = third && c.flag("attention_bias", false);
   ModelSpec spec = describe_relative(c,
-                                     {.qkv_bias = third ? bias : c.flag("qkv_bias", true),
+                                     {.qk_norm = third ? std::optional(HeadNorm::Span::kHead) : std::nullopt,
+                                      .qkv_bias = third ? bias : c.flag("qkv_bias", true),
                                       .out_bias = bias,
-                                      .qk_norm = third,
                                       .kv_heads = third ? 4 : 16,
                                       .window = third ? [window](std::int64_t) { return window; }
                                                       : windows(c, window, [](std::int64_t) { return true; })},
@@ -40,7 +40,7 @@ ModelSpec describe_qwen(Config& c) {
 ModelSpec describe_olmoe(Config& c) {
   const bool bias = c.flag("attention_bias", false);
   ModelSpec spec =
-      describe_relative(c, {.qkv_bias = bias, .out_bias = bias, .qk_norm = true}, {.epsilon = 1e-5});
+      describe_relative(c, {.qk_norm = HeadNorm::Span::kHead, .qkv_bias = bias, .out_bias = bias}, {.epsilon = 1e-5});
   std::optional<float> clip;
   if (c.has("clip_qkv")) clip = static_cast<float>(c.real("clip_qkv"));
   c.require(!clip || *clip > 0, "\"clip_qkv\" is not above 0");

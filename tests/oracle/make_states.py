@@ -6,6 +6,7 @@ final norm, and the logits where the model has a head. Each row is computed alon
 
 import argparse
 import importlib
+import inspect
 import json
 import pathlib
 import pkgutil
@@ -49,6 +50,8 @@ def randomise(model, tiny):
     with torch.no_grad():
         corrections = [(name, buffer) for name, buffer in model.named_buffers() if name.endswith("correction_bias")]
         for name, parameter in sorted([*model.named_parameters(), *corrections]):
+            if any(part in name for part in tiny.kept):
+                continue
             mean, std = spread(name, parameter, tiny)
             values = random.standard_normal(tuple(parameter.shape)) * std + mean
             parameter.copy_(torch.from_numpy(numpy.asarray(values, dtype=numpy.float32)))
@@ -149,7 +152,7 @@ def run(tiny, model):
     if config.is_encoder_decoder:
         stacks = {"enc.": model.get_encoder(), "dec.": model.get_decoder()}
     else:
-        stacks = {"": base}
+        stacks = {"": getattr(base, "decoder", base)}  # OPT's own model is stepped over by its head
     tensors = {}
     for row, inputs in enumerate(make_rows(tiny, model)):
         batch = {key: torch.tensor([ids]) for key, ids in inputs.items()}
@@ -192,7 +195,7 @@ def run(tiny, model):
 
 
 def accepts_cache(model):
-    return "use_cache" in model.forward.__code__.co_varnames or hasattr(model.config, "use_cache")
+    return "use_cache" in inspect.signature(model.forward).parameters
 
 
 def distance(a, b):
