@@ -1,20 +1,26 @@
-#include "family/llama_relative.h"
+#include "family/mixture.h"
 
 namespace layerscope {
-namespace {
 
-void for_norms(ModelSpec& spec, const std::function<void(Norm&)>& change) {
-  for (Block& block : spec.decoder->blocks) {
-    for (Step& step : block.steps) {
-      if (step.pre) change(*step.pre);
-      auto* attention = std::get_if<Attention>(&step.mixer);
-      if (attention == nullptr) continue;
-      if (attention->q_norm) change(attention->q_norm->norm);
-      if (attention->k_norm) change(attention->k_norm->norm);
-    }
-  }
-  if (spec.decoder->top) change(*spec.decoder->top);
+void put_experts(Config& c, LlamaTraits& traits, const Experts& experts,
+                 const std::function<bool(std::int64_t)>& sparse) {
+  c.require(experts.router.chosen <= experts.router.experts, "\"num_experts_per_tok\" is above the number of experts");
+  traits.adapt = [experts, sparse](std::int64_t block, Attention&, Mixer& mixer) {
+    if (!sparse(block)) return;
+    const Mlp mlp = std::get<Mlp>(mixer);
+    Experts placed = experts;
+    placed.activation = mlp.activation;
+    if (placed.hidden == 0) placed.hidden = mlp.hidden;
+    mixer = placed;
+  };
 }
+
+std::int64_t expert_count(Config& c, std::int64_t fallback) {
+  c.alias("num_local_experts", "num_experts");
+  return c.size("num_experts", fallback);
+}
+
+namespace {
 
 constexpr Cut kGate{.part = 0, .parts = 2, .expert = true}, kUp{.part = 1, .parts = 2, .expert = true},
     kDown{.expert = true};
@@ -57,59 +63,9 @@ constexpr Bind kBinds[] = {
     {"top", "norm"},
     {"head.out", "lm_head"},
 };
-constexpr std::string_view kIgnored[] = {"lm_head.weight", "score.*", "qa_outputs.*",
-                                         "layers.*.self_attn.rotary_emb.inv_freq"};
 
 }  // namespace
 
 const std::span<const Bind> kMixtureBinds = kBinds;
-const std::span<const std::string_view> kMixtureIgnored = kIgnored;
-
-void for_attentions(ModelSpec& spec, const std::function<void(Attention&)>& change) {
-  for (Block& block : spec.decoder->blocks) {
-    for (Step& step : block.steps) {
-      if (auto* attention = std::get_if<Attention>(&step.mixer)) change(*attention);
-    }
-  }
-}
-
-ModelSpec describe_relative(Config& c, const LlamaTraits& traits, const RelativeDefaults& defaults) {
-  ModelSpec spec = describe_llama(c, traits);
-  const float epsilon = c.epsilon("rms_norm_eps", defaults.epsilon);
-  for_norms(spec, [epsilon](Norm& norm) { norm.epsilon = epsilon; });
-  if (spec.decoder->blocks.empty()) return spec;
-  const std::int64_t head = std::get<Attention>(spec.decoder->blocks.front().steps.front().mixer).d_qk;
-  const Rope rope = c.rope(head, {.theta = defaults.theta, .interleaved = defaults.interleaved});
-  for_attentions(spec, [&rope](Attention& attention) { attention.rope = rope; });
-  spec.head = causal_head(c, defaults.tied);
-  return spec;
-}
-
-void put_experts(Config& c, ModelSpec& spec, const Experts& experts,
-                 const std::function<bool(std::int64_t)>& sparse) {
-  const Router& router = experts.router;
-  c.require(router.chosen <= router.experts, "\"num_experts_per_tok\" is above the number of experts");
-  std::int64_t number = 0;
-  for (Block& block : spec.decoder->blocks) {
-    if (!sparse(number++)) continue;
-    Step& step = block.steps.back();
-    const Mlp mlp = std::get<Mlp>(step.mixer);
-    Experts placed = experts;
-    placed.activation = mlp.activation;
-    if (placed.hidden == 0) placed.hidden = mlp.hidden;
-    step.mixer = placed;
-  }
-}
-
-std::int64_t expert_count(Config& c, std::int64_t fallback) {
-  if (!c.has("num_local_experts")) return c.size("num_experts", fallback);
-  c.alias("num_experts", "num_local_experts");
-  return c.size("num_local_experts");
-}
-
-std::optional<Head> causal_head(Config& c, bool tied) {
-  if (!c.architecture_ends_in({"ForCausalLM"})) return std::nullopt;
-  return Head{.tied = c.flag("tie_word_embeddings", tied)};
-}
 
 }  // namespace layerscope
