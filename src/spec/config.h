@@ -4,6 +4,7 @@
 #include <cstdint>
 #include <initializer_list>
 #include <limits>
+#include <map>
 #include <memory>
 #include <optional>
 #include <set>
@@ -78,7 +79,8 @@ class Config {
   void only(std::string_view key, const char* value) { only(key, std::string_view(value)); }  // or it would be a bool
   /// The key must be absent or null, or an empty list or object.
   void absent(std::string_view key);
-  /// The key is another name of `name`, as in the attribute maps of transformers: absent, null, or the same value.
+  /// The key is another name of `name`, as in the attribute maps of transformers: absent, null, the same value, or in
+  /// the place of a `name` that is absent. To be called before `name` is read.
   void alias(std::string_view key, std::string_view name);
   /// The value is known not to matter for hidden states.
   void ignore(std::string_view key);
@@ -101,6 +103,7 @@ class Config {
 
  private:
   [[nodiscard]] const Json* find(std::string_view key) const;
+  [[nodiscard]] const Json* find_exactly(std::string_view key) const;
   const Json* look(std::string_view key);
   void refuse_value(std::string_view key, const Json* value, std::string_view expected);
   template <class T>
@@ -112,6 +115,7 @@ class Config {
   Json json_;
   std::string file_;
   std::set<std::string, std::less<>> read_;
+  std::map<std::string, std::string, std::less<>> aliases_;  ///< absent name -> the one in its place
   std::optional<Error> error_;
 };
 
