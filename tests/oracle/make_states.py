@@ -148,7 +148,7 @@ def stack_sites(prefix, states, ends, width_note):
 
 def run(tiny, model):
     config = model.config.get_text_config()
-    base = model.base_model
+    base = model.base_model if model.base_model is not model else getattr(model, "model", model)
     if config.is_encoder_decoder:
         stacks = {"enc.": model.get_encoder(), "dec.": model.get_decoder()}
     else:
