@@ -13,6 +13,8 @@ pub struct Request<'t> {
     pub add_special_tokens: bool,
     pub max_length: Option<usize>,
     pub want_offsets: bool,
+    /// The text is the target of a translation.
+    pub target: bool,
 }
 
 /// What decoding may take, as bytes of a row for each token.
@@ -22,8 +24,9 @@ pub fn encode(loaded: &Loaded, request: &Request) -> Result<Encoding, Failure> {
     onig::start_budget(request.text.len() + request.pair.map_or(0, str::len));
     let encoding = one_text(&loaded.tokenizer, request.text, 0, request.want_offsets)?;
     let pair = request.pair.map(|text| one_text(&loaded.tokenizer, text, 1, request.want_offsets)).transpose()?;
-    let processor = loaded.post_processor.as_ref();
-    let (encoding, pair) = truncate(encoding, pair, room(processor, request)?);
+    let target = loaded.target.as_ref().filter(|_| request.target);
+    let processor = target.or(loaded.post_processor.as_ref());
+    let (encoding, pair) = truncate(encoding, pair, room(processor, request)?, loaded.from_left);
     match processor {
         Some(processor) => processor.process(encoding, pair, request.add_special_tokens).map_err(model_failure),
         None => {
@@ -72,9 +75,15 @@ fn room(processor: Option<&PostProcessorWrapper>, request: &Request) -> Result<O
     }
 }
 
-/// Cuts from the right. Of two texts the longer one is cut down to the length of the other; if that is not enough, each
+/// Cuts from the right, or from the left. Of two texts the longer one is cut down to the length of the other; if that is not enough, each
 /// gets half, the second text the odd token unless it is the shorter one (`longest_first` of the tokenizers crate).
-fn truncate(encoding: Encoding, pair: Option<Encoding>, room: Option<usize>) -> (Encoding, Option<Encoding>) {
+fn truncate(
+    encoding: Encoding,
+    pair: Option<Encoding>,
+    room: Option<usize>,
+    from_left: bool,
+) -> (Encoding, Option<Encoding>) {
+    let keep = |encoding: &Encoding, count: usize| keep(encoding, count, from_left);
     let total = encoding.len() + pair.as_ref().map_or(0, Encoding::len);
     let Some(room) = room.filter(|room| *room < total) else { return (encoding, pair) };
     let Some(pair) = pair else { return (keep(&encoding, room), None) };
@@ -88,16 +97,17 @@ fn truncate(encoding: Encoding, pair: Option<Encoding>, room: Option<usize>) -> 
     (keep(&encoding, first), Some(keep(&pair, second)))
 }
 
-fn keep(encoding: &Encoding, count: usize) -> Encoding {
+fn keep(encoding: &Encoding, count: usize, from_left: bool) -> Encoding {
     let count = count.min(encoding.len());
+    let range = if from_left { encoding.len() - count..encoding.len() } else { 0..count };
     Encoding::new(
-        encoding.get_ids()[..count].to_vec(),
-        encoding.get_type_ids()[..count].to_vec(),
-        encoding.get_tokens()[..count].to_vec(),
-        encoding.get_word_ids()[..count].to_vec(),
-        encoding.get_offsets()[..count].to_vec(),
-        encoding.get_special_tokens_mask()[..count].to_vec(),
-        encoding.get_attention_mask()[..count].to_vec(),
+        encoding.get_ids()[range.clone()].to_vec(),
+        encoding.get_type_ids()[range.clone()].to_vec(),
+        encoding.get_tokens()[range.clone()].to_vec(),
+        encoding.get_word_ids()[range.clone()].to_vec(),
+        encoding.get_offsets()[range.clone()].to_vec(),
+        encoding.get_special_tokens_mask()[range.clone()].to_vec(),
+        encoding.get_attention_mask()[range.clone()].to_vec(),
         Vec::new(),
         Default::default(),
     )

@@ -1,6 +1,7 @@
 //! The C face of the tokenizers crate; include/layerscope_tokenizer.h describes it.
 
 mod encode;
+mod folder;
 mod guard;
 mod load;
 
@@ -116,6 +117,35 @@ pub unsafe extern "C" fn layerscope_tokenizer_load(
     unsafe { report(outcome, error, |loaded| tokenizer.write(Box::into_raw(Box::new(loaded)))) }
 }
 
+/// `layerscope_file` of the header.
+#[repr(C)]
+pub struct File {
+    name: *const c_char,
+    name_size: usize,
+    bytes: *const u8,
+    size: usize,
+}
+
+/// # Safety
+/// See the header.
+#[no_mangle]
+pub unsafe extern "C" fn layerscope_tokenizer_load_folder(
+    files: *const File,
+    count: usize,
+    tokenizer: *mut *mut Loaded,
+    error: *mut *mut c_char,
+) -> c_int {
+    let outcome = guarded(Kind::Model, || {
+        let mut named = Vec::with_capacity(count);
+        for file in unsafe { bytes(files, count) } {
+            let name = unsafe { utf8(file.name, file.name_size) }?;
+            named.push((name, unsafe { bytes(file.bytes, file.size) }));
+        }
+        folder::open(&folder::Files(named))
+    });
+    unsafe { report(outcome, error, |loaded| tokenizer.write(Box::into_raw(Box::new(loaded)))) }
+}
+
 /// # Safety
 /// See the header.
 #[no_mangle]
@@ -137,6 +167,7 @@ pub unsafe extern "C" fn layerscope_tokenizer_encode(
     add_special_tokens: c_int,
     max_length: i64,
     want_offsets: c_int,
+    target: c_int,
     encoding: *mut Row,
     error: *mut *mut c_char,
 ) -> c_int {
@@ -147,6 +178,7 @@ pub unsafe extern "C" fn layerscope_tokenizer_encode(
             add_special_tokens: add_special_tokens != 0,
             max_length: usize::try_from(max_length).ok(),
             want_offsets: want_offsets != 0,
+            target: target != 0,
         };
         row(&encode::encode(unsafe { &*tokenizer }, &request)?, request.want_offsets)
     });

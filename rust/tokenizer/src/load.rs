@@ -20,6 +20,10 @@ const MAX_WORD_CHARS: usize = 1000;
 pub struct Loaded {
     pub tokenizer: Tokenizer,
     pub post_processor: Option<PostProcessorWrapper>,
+    /// For the targets of a translation, where they have other special tokens than its sources.
+    pub target: Option<PostProcessorWrapper>,
+    /// Truncation takes tokens from the beginning.
+    pub from_left: bool,
 }
 
 #[derive(Deserialize)]
@@ -59,10 +63,10 @@ pub fn load(json: &[u8]) -> Result<Loaded, Failure> {
     let post_processor = tokenizer.get_post_processor().cloned();
     tokenizer.with_post_processor(None::<PostProcessorWrapper>);
     check_post_processor(&tokenizer, post_processor.as_ref())?;
-    Ok(Loaded { tokenizer, post_processor })
+    Ok(Loaded { tokenizer, post_processor, target: None, from_left: false })
 }
 
-fn check_depth(json: &[u8]) -> Result<(), Failure> {
+pub fn check_depth(json: &[u8]) -> Result<(), Failure> {
     let (mut depth, mut in_string, mut escaped) = (0usize, false, false);
     for &byte in json {
         if in_string {
@@ -142,7 +146,10 @@ fn check_part(name: &str, part: &Value) -> Result<(), Failure> {
     }
 }
 
-fn check_post_processor(tokenizer: &Tokenizer, post_processor: Option<&PostProcessorWrapper>) -> Result<(), Failure> {
+pub fn check_post_processor(
+    tokenizer: &Tokenizer,
+    post_processor: Option<&PostProcessorWrapper>,
+) -> Result<(), Failure> {
     let Some(post_processor) = post_processor else { return Ok(()) };
     for pair in [None, Some(Encoding::default())] {
         let encoding = post_processor
