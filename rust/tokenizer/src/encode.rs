@@ -22,8 +22,8 @@ const BYTES_PER_TOKEN: usize = 64;
 
 pub fn encode(loaded: &Loaded, request: &Request) -> Result<Encoding, Failure> {
     onig::start_budget(request.text.len() + request.pair.map_or(0, str::len));
-    let encoding = one_text(&loaded.tokenizer, request.text, 0, request.want_offsets)?;
-    let pair = request.pair.map(|text| one_text(&loaded.tokenizer, text, 1, request.want_offsets)).transpose()?;
+    let encoding = one_text(loaded, request, request.text, 0)?;
+    let pair = request.pair.map(|text| one_text(loaded, request, text, 1)).transpose()?;
     let target = loaded.target.as_ref().filter(|_| request.target);
     let processor = target.or(loaded.post_processor.as_ref());
     let (encoding, pair) = truncate(encoding, pair, room(processor, request)?, loaded.from_left);
@@ -38,21 +38,39 @@ pub fn encode(loaded: &Loaded, request: &Request) -> Result<Encoding, Failure> {
 }
 
 pub fn decode(loaded: &Loaded, ids: &[u32], skip_special_tokens: bool) -> Result<String, Failure> {
-    if let Some(id) = ids.iter().find(|id| loaded.tokenizer.id_to_token(**id).is_none()) {
+    if let Some(id) = ids.iter().find(|id| loaded.token(**id).is_none()) {
         return Err(Failure::new(Kind::Input, format!("the id {} is not in the vocabulary", *id as i32)));
     }
     onig::start_budget(ids.len().saturating_mul(BYTES_PER_TOKEN));
-    loaded.tokenizer.decode(ids, skip_special_tokens).map_err(model_failure)
+    match &loaded.numbers {
+        Some(numbers) => numbers.decode(&loaded.tokenizer, ids, skip_special_tokens),
+        None => loaded.tokenizer.decode(ids, skip_special_tokens).map_err(model_failure),
+    }
 }
 
 fn model_failure(error: tokenizers::Error) -> Failure {
     Failure::new(Kind::Model, error.to_string())
 }
 
-fn one_text(tokenizer: &Tokenizer, text: &str, type_id: u32, want_offsets: bool) -> Result<Encoding, Failure> {
-    let encoded =
-        if want_offsets { tokenizer.encode_char_offsets(text, false) } else { tokenizer.encode_fast(text, false) };
-    let mut encoding = encoded.map_err(model_failure)?;
+fn one_text(loaded: &Loaded, request: &Request, text: &str, type_id: u32) -> Result<Encoding, Failure> {
+    let encode = |tokenizer: &Tokenizer, text: &str| {
+        let encoded = if request.want_offsets {
+            tokenizer.encode_char_offsets(text, false)
+        } else {
+            tokenizer.encode_fast(text, false)
+        };
+        encoded.map_err(model_failure)
+    };
+    let mut encoding = match &loaded.numbers {
+        None => encode(&loaded.tokenizer, text)?,
+        Some(numbers) => {
+            let target = numbers.target.as_ref().filter(|_| request.target);
+            let (tokenizer, ids) =
+                target.map_or((&loaded.tokenizer, &numbers.ids), |side| (&side.tokenizer, &side.ids));
+            let code = numbers.code(text);
+            numbers.renumber(&encode(tokenizer, &text[code.len()..])?, ids, code)
+        }
+    };
     if type_id != 0 {
         encoding.set_type_ids(vec![type_id; encoding.len()]);
     }
@@ -75,8 +93,9 @@ fn room(processor: Option<&PostProcessorWrapper>, request: &Request) -> Result<O
     }
 }
 
-/// Cuts from the right, or from the left. Of two texts the longer one is cut down to the length of the other; if that is not enough, each
-/// gets half, the second text the odd token unless it is the shorter one (`longest_first` of the tokenizers crate).
+/// Cuts from the right, or from the left. Of two texts the longer one is cut down to the length of the other; if that
+/// is not enough, each gets half, the second text the odd token unless it is the shorter one (`longest_first` of the
+/// tokenizers crate).
 fn truncate(
     encoding: Encoding,
     pair: Option<Encoding>,

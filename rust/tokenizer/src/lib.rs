@@ -4,6 +4,7 @@ mod encode;
 mod folder;
 mod guard;
 mod load;
+mod numbers;
 
 use std::ffi::{c_char, c_int, c_void};
 use std::ptr::{copy_nonoverlapping, null_mut, slice_from_raw_parts_mut};
@@ -231,7 +232,7 @@ pub unsafe extern "C" fn layerscope_tokenizer_token(
     id: i32,
     size: *mut usize,
 ) -> *mut c_char {
-    let find = || Ok(u32::try_from(id).ok().and_then(|id| unsafe { &*tokenizer }.tokenizer.id_to_token(id)));
+    let find = || Ok(u32::try_from(id).ok().and_then(|id| unsafe { &*tokenizer }.token(id)));
     match guarded(Kind::Input, find) {
         Ok(Some(token)) => {
             unsafe { size.write(token.len()) };
@@ -245,7 +246,7 @@ pub unsafe extern "C" fn layerscope_tokenizer_token(
 /// See the header.
 #[no_mangle]
 pub unsafe extern "C" fn layerscope_tokenizer_id(tokenizer: *const Loaded, token: *const c_char, size: usize) -> i32 {
-    let find = || Ok(unsafe { &*tokenizer }.tokenizer.token_to_id(unsafe { utf8(token, size) }?));
+    let find = || Ok(unsafe { &*tokenizer }.id(unsafe { utf8(token, size) }?));
     guarded(Kind::Input, find).ok().flatten().and_then(|id| i32::try_from(id).ok()).unwrap_or(-1)
 }
 
@@ -253,16 +254,14 @@ pub unsafe extern "C" fn layerscope_tokenizer_id(tokenizer: *const Loaded, token
 /// See the header.
 #[no_mangle]
 pub unsafe extern "C" fn layerscope_tokenizer_is_special(tokenizer: *const Loaded, id: i32) -> c_int {
-    let added = unsafe { &*tokenizer }.tokenizer.get_added_vocabulary().get_added_tokens_decoder();
-    let token = u32::try_from(id).ok().and_then(|id| added.get(&id));
-    c_int::from(token.is_some_and(|token| token.special))
+    c_int::from(u32::try_from(id).is_ok_and(|id| unsafe { &*tokenizer }.is_special(id)))
 }
 
 /// # Safety
 /// See the header.
 #[no_mangle]
 pub unsafe extern "C" fn layerscope_tokenizer_size(tokenizer: *const Loaded) -> i64 {
-    unsafe { &*tokenizer }.tokenizer.get_vocab_size(true) as i64
+    unsafe { &*tokenizer }.size() as i64
 }
 
 /// # Safety

@@ -4,6 +4,7 @@ mod class;
 mod files;
 mod languages;
 mod merges;
+mod numbered;
 mod parts;
 mod pieces;
 mod proto;
@@ -41,11 +42,11 @@ pub fn open(files: &Files) -> Result<Loaded, Failure> {
         None => None,
     };
     let mut loaded = if let Some(json) = files.bytes(TOKENIZER) {
-        from_json(json, &choice, &settings, &tokens, languages.as_ref())?
+        from_json(json, &settings, &tokens, languages.as_ref())?
     } else {
         from_older_files(files, &choice, &settings, &tokens, languages.as_ref())?
     };
-    if let Some(languages) = &languages {
+    if let (Some(languages), None) = (&languages, &loaded.target) {
         loaded.target = processor(&loaded, &languages.target_post()).ok();
     }
     loaded.from_left = match settings.string("truncation_side")?.as_deref() {
@@ -61,7 +62,6 @@ pub fn open(files: &Files) -> Result<Loaded, Failure> {
 /// A tokenizer.json is taken as it is; beside it, only tokens are added and languages chosen.
 fn from_json(
     json: &[u8],
-    choice: &Choice,
     settings: &Settings,
     tokens: &Tokens,
     languages: Option<&Languages>,
@@ -75,8 +75,12 @@ fn from_json(
     let named: Vec<_> = tokens.all().filter(known).cloned().collect();
     let extra = settings.extra.clone().unwrap_or_default();
     add_tokens(&mut loaded, settings, &named, &extra)?;
-    if let (Some(languages), Some(_)) = (languages, choice.class) {
-        loaded.post_processor = Some(processor(&loaded, &languages.source_post())?);
+    if let Some(languages) = languages {
+        match processor(&loaded, &languages.source_post()) {
+            Ok(processor) => loaded.post_processor = Some(processor),
+            Err(failure) if settings.says("src_lang") => return Err(failure),
+            Err(_) => {} // a vocabulary without the class's own language keeps what the file says
+        }
     }
     Ok(loaded)
 }
@@ -92,6 +96,9 @@ fn from_older_files(
         let name = if choice.name.is_empty() { "a tokenizer of no class" } else { &choice.name };
         return unsupported(format!("there is no {TOKENIZER}, and {name} is not built from other files"));
     };
+    if let Some(loaded) = numbered::open(class, files, settings, tokens, languages)? {
+        return Ok(loaded);
+    }
     let (draft, extra) = match words::draft(class, files, settings, tokens)? {
         Some(draft) => (draft, Vec::new()),
         None => match pieces::draft(class, files, settings, tokens, languages)? {
@@ -196,9 +203,13 @@ fn ends(loaded: &Loaded, class: Class, settings: &Settings, tokens: &Tokens) -> 
 }
 
 fn processor(loaded: &Loaded, post: &Post) -> Result<PostProcessorWrapper, Failure> {
-    let id = |content: &str| match loaded.tokenizer.token_to_id(content) {
+    named_processor(post, &|content| loaded.tokenizer.token_to_id(content))
+}
+
+fn named_processor(post: &Post, find: &dyn Fn(&str) -> Option<u32>) -> Result<PostProcessorWrapper, Failure> {
+    let id = |content: &str| match find(content) {
         Some(id) => Ok(id),
-        None => refuse(CONFIG, format!("the token {content:?} is not in the vocabulary")),
+        None => unsupported(format!("the token {content:?}, which {CONFIG} asks for, is not in the vocabulary")),
     };
     let value = match post {
         Post::Template { single, pair } => {
