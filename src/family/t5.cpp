@@ -28,13 +28,14 @@ ModelSpec describe(Config& c) {
   c.alias("head_dim", "d_kv");
 
   const auto stack = [&](bool decoder, std::int64_t count) {
-    Attention self{.heads = heads,
+    const Attention self{.heads = heads,
                    .kv_heads = heads,
                    .d_qk = head,
                    .d_v = head,
                    .keys = decoder ? KeySource::kSelfCausal : KeySource::kSelf,
-                   .score = bias};
-    self.score->bidirectional = !decoder;
+                   .score = BucketBias{.buckets = bias.buckets,
+                                       .max_distance = bias.max_distance,
+                                       .bidirectional = !decoder}};
     Block block{{Step{.slot = "attn", .pre = norm, .mixer = self}}};
     const Attention cross{.heads = heads, .kv_heads = heads, .d_qk = head, .d_v = head, .keys = KeySource::kEncoder};
     if (decoder) block.steps.push_back({.slot = "cross", .pre = norm, .mixer = cross});

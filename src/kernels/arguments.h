@@ -44,6 +44,14 @@ struct NormView {
   std::int64_t head_stride = 0;   ///< norm_heads: elements from one head's parameters to the next; 0 = one set for all
 };
 
+/// The parameters of one head of those that norm_heads takes.
+[[nodiscard]] inline NormView norm_of_head(const NormView& norm, std::int64_t head) noexcept {
+  NormView own = norm;
+  if (own.weight != nullptr) own.weight += head * norm.head_stride;
+  if (own.bias != nullptr) own.bias += head * norm.head_stride;
+  return own;
+}
+
 /// Which keys a query at position p sees: those at p - left ... p + right.
 struct Reach {
   static constexpr std::int64_t kUnlimited = std::numeric_limits<std::int64_t>::max() / 4;
@@ -60,9 +68,19 @@ struct DistanceBias {
   bool by_key = false;
 };
 
-/// softmax(softcap(scale * q k^T) + bias) v for one sequence. Heads lie side by side in a row; query head h reads key head
-/// h / (heads / kv_heads). q, k, v are in the stream's type; a bf16 backend rounds them where they enter a product.
-/// A query that sees no key gets zeros.
+/// Scores between contents and relative positions: scores[h, i, j] += scale * (q_i . keys_r + queries_r . k_j) with
+/// r = rows[zero + (j - i)]. Queries and keys are those of the same tokens, scale is positive, every head has its own
+/// keys, and neither bias, softcap, sinks nor reach go with it. (He et al. 2021, DeBERTa)
+struct PositionTerms {
+  RowsView keys;     ///< [positions, heads * d_qk] of q's type; no rows = no such term
+  RowsView queries;  ///< likewise
+  const std::int32_t* rows = nullptr;
+  std::int64_t zero = 0;
+};
+
+/// softmax(softcap(scale * q k^T) + bias) v for one sequence. Heads lie side by side in a row; query head h reads key
+/// head h / (heads / kv_heads). q, k, v are in the stream's type; a bf16 backend rounds them where they enter a
+/// product. A query that sees no key gets zeros.
 struct AttentionArguments {
   RowsView q;  ///< [queries, heads * d_qk]
   RowsView k;  ///< [keys, kv_heads * d_qk]
@@ -74,6 +92,7 @@ struct AttentionArguments {
   const DistanceBias* bias = nullptr;
   float softcap = 0;             ///< scores become softcap * tanh(scale * q k^T / softcap); 0 = as they are
   const float* sinks = nullptr;  ///< [heads] one more score a head: part of the softmax's sum and maximum, of no value
+  const PositionTerms* positions = nullptr;
 };
 
 /// The keys that one query sees: [begin, end), empty when begin >= end.
@@ -92,9 +111,9 @@ struct RotationArguments {
   std::int64_t heads = 0;
   std::int64_t first = 0;  ///< element of a head at which the turning part begins
   std::int64_t pairs = 0;
-  bool interleaved = false;       ///< element pairs are (2j, 2j + 1) rather than (j, j + pairs)
-  const float* cosine = nullptr;  ///< [positions, pairs]
-  const float* sine = nullptr;    ///< [positions, pairs]
+  bool interleaved = false;                 ///< element pairs are (2j, 2j + 1) rather than (j, j + pairs)
+  const float* cosine = nullptr;            ///< [positions, pairs]
+  const float* sine = nullptr;              ///< [positions, pairs]
   std::span<const std::int32_t> positions;  ///< row of cosine and sine for every row
 };
 

@@ -72,6 +72,7 @@ struct Embedding {
 struct Alibi {
   std::vector<float> slopes;  ///< [heads]
   bool rounded = false;       ///< slope * key position, each rounded to bf16, rather than by exact distance
+  float scale = 1;            ///< of the finished term
 };
 
 /// A learned term of the scores that depends on head and distance only. (Raffel et al. 2020, _relative_position_bucket
@@ -275,11 +276,14 @@ struct ModelSpec {
 
 /// True if the mixer is an attention that reads the encoder.
 [[nodiscard]] bool reads_encoder(const Step& step) noexcept;
+[[nodiscard]] bool reads_block_input(const Step& step) noexcept;
 
 /// `count` copies of a block.
 [[nodiscard]] std::vector<Block> repeat(std::int64_t count, const Block& block);
 
-/// The slopes of Alibi for any number of heads. (transformers, modeling_bloom.py: build_alibi_tensor)
+/// More heads than any model has: no slopes are made for more.
+inline constexpr std::int64_t kMostSlopes = 4096;
+/// The slopes of Alibi for up to kMostSlopes heads. (transformers, modeling_bloom.py: build_alibi_tensor)
 [[nodiscard]] std::vector<float> alibi_slopes(std::int64_t heads, double max_bias = 8);
 
 }  // namespace layerscope

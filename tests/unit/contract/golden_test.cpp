@@ -127,7 +127,14 @@ TEST_P(Golden, BitsDoNotDependOnCompanyOrPlan) {
 TEST_P(Golden, CachedStepsEqualTheWholeSequence) {
   const auto model = open();
   ASSERT_NE(model, nullptr);
-  if (!model->state().spec.decoder) GTEST_SKIP() << "no decoder";
+  const ModelSpec& spec = model->state().spec;
+  if (!spec.decoder) GTEST_SKIP() << "no decoder";
+  for (const Block& block : spec.decoder->blocks) {
+    for (const Step& step : block.steps) {
+      const auto* attention = std::get_if<Attention>(&step.mixer);
+      if (attention != nullptr && attention->keys == KeySource::kSelf) GTEST_SKIP() << "tokens see later ones";
+    }
+  }
   const TapPlan layers = plan(*model, {.layers = model->info().two_stacks ? "dec:all" : "all"});
   const int row = 2;
   const Collected whole = run(*model, {row}, layers);
@@ -190,6 +197,7 @@ TEST_P(Golden, AnyStepCanBeTheFirst) {
   for (int block = 0; block < static_cast<int>(stack.blocks.size()); ++block) {
     const auto& steps = stack.blocks[static_cast<std::size_t>(block)].steps;
     for (int step = 0; step < static_cast<int>(steps.size()); ++step) {
+      if (step > 0 && std::any_of(steps.begin() + step, steps.end(), reads_block_input)) break;
       const StartPoint start{.stack = id,
                              .block = block,
                              .step = step,
@@ -206,6 +214,7 @@ TEST_P(Golden, AnyStepCanBeTheFirst) {
       stream = whole.at(
           2, prefix + "block." + std::to_string(block) + "." + steps[static_cast<std::size_t>(step)].slot + ".sum");
     }
+    stream = whole.at(2, prefix + "block." + std::to_string(block) + ".out");
   }
 }
 

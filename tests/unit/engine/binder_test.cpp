@@ -84,9 +84,9 @@ TEST(Binder, EverySlotIsFilledAndCutsPointWhereTheyShould) {
     const Binding* up = bindings->find("block.11.mlp.up.weight");
     ASSERT_NE(up, nullptr);
     EXPECT_EQ(up->tensor->name, std::string(prefix) + "layer.11.both.weight");
-    EXPECT_EQ(up->view.data, up->tensor->view.data + 6 * sizeof(float)) << "the second half of the columns";
-    EXPECT_EQ(up->view.output_stride, 1);
-    EXPECT_EQ(up->view.input_stride, 12);
+    EXPECT_EQ(up->views.front().data, up->tensor->view.data + 6 * sizeof(float)) << "the second half of the columns";
+    EXPECT_EQ(up->views.front().output_stride, 1);
+    EXPECT_EQ(up->views.front().input_stride, 12);
     EXPECT_EQ(bindings->find("block.12.mlp.up.weight"), nullptr);
   }
 }

@@ -125,7 +125,7 @@ Rope rope_of(const std::string& json, std::int64_t dims, std::string* error = nu
   auto parsed = parse_json(json, "config.json", ErrorCode::kModel);
   EXPECT_TRUE(parsed.ok()) << json;
   Config config(std::move(parsed).value(), "config.json");
-  Rope rope = config.rope(dims, 10000.0);
+  Rope rope = config.rope(dims);
   const Status status = config.finish();
   if (error != nullptr) {
     *error = status ? "" : status.error().message;
