@@ -23,9 +23,9 @@ Result<Tokens> given(const ModelState& state, const std::vector<std::int32_t>& i
 }
 
 Result<Tokens> tokenized(const ModelState& state, std::string_view text, const std::optional<std::string>& pair,
-                         const TokenizeOptions& options, std::optional<std::int64_t> limit) {
-  if (!state.tokenizer) return bad("the folder has no tokenizer.json, give the row as {\"ids\": [...]}");
-  EncodeOptions encode{.add_special_tokens = options.add_special_tokens};
+                         const TokenizeOptions& options, std::optional<std::int64_t> limit, bool target = false) {
+  if (!state.tokenizer) return bad(state.no_tokenizer + ", give the row as {\"ids\": [...]}");
+  EncodeOptions encode{.add_special_tokens = options.add_special_tokens, .target = target};
   if (options.truncate) encode.max_length = limit;
   std::optional<std::string_view> second;
   if (pair && !pair->empty()) second = *pair;  // transformers takes an empty pair of one row for none
@@ -43,7 +43,7 @@ Result<Tokens> decoder_tokens(const ModelState& state, const TextRow& row, const
   const auto start = static_cast<std::int32_t>(state.spec.decoder_start->start_id);
   LAYERSCOPE_ASSIGN(Tokens tokens, given(state, {start}, "the decoder's start"));
   if (!row.target) return tokens;
-  LAYERSCOPE_ASSIGN(const Tokens labels, tokenized(state, *row.target, std::nullopt, options, options.max_length));
+  LAYERSCOPE_ASSIGN(const Tokens labels, tokenized(state, *row.target, std::nullopt, options, options.max_length, true));
   for (std::size_t i = 0; i + 1 < labels.ids.size(); ++i) {
     tokens.ids.push_back(labels.ids[i]);
     tokens.special.push_back(labels.special[i]);
