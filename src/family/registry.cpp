@@ -6,7 +6,7 @@
 namespace layerscope {
 
 std::span<const Family* const> families() {
-  static constexpr std::array kFamilies = {&kBert, &kGpt2, &kLlama, &kMistral, &kQwen, &kT5};
+  static constexpr std::array kFamilies = {&kBart, &kBert, &kCohere, &kGlm, &kGpt2, &kLlama, &kMistral, &kNemotron, &kQwen, &kT5};
   return kFamilies;
 }
 

@@ -13,6 +13,6 @@ namespace layerscope {
 /// The family of a config's model_type, or null.
 [[nodiscard]] const Family* family_of(std::string_view model_type);
 
-extern const Family kBert, kGpt2, kLlama, kMistral, kQwen, kT5;
+extern const Family kBart, kBert, kCohere, kGlm, kGpt2, kLlama, kMistral, kNemotron, kQwen, kT5;
 
 }  // namespace layerscope
