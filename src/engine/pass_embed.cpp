@@ -42,8 +42,7 @@ void StackPass::look_up(std::int64_t first, const MutableRows& out, bool tokens,
   if (!others) return;
   if (embedding.types > 0) {
     std::vector<std::int32_t> types(count, 0);
-    if (!input_.type_ids.empty())
-      std::copy_n(input_.type_ids.begin() + first, out.rows, types.begin());
+    if (!input_.type_ids.empty()) std::copy_n(input_.type_ids.begin() + first, out.rows, types.begin());
     backend_.gather(weights_.type, types, 1, true, out);
   }
   if (embedding.positions && !embedding.positions->behind_norm) add_positions(first, out);
@@ -51,7 +50,8 @@ void StackPass::look_up(std::int64_t first, const MutableRows& out, bool tokens,
 }
 
 void StackPass::add_positions(std::int64_t first, const MutableRows& out) {
-  const auto rows = std::span(position_rows_).subspan(static_cast<std::size_t>(first), static_cast<std::size_t>(out.rows));
+  const auto rows =
+      std::span(position_rows_).subspan(static_cast<std::size_t>(first), static_cast<std::size_t>(out.rows));
   backend_.gather(weights_.position, rows, 1, true, out);
 }
 

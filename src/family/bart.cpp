@@ -12,8 +12,8 @@ namespace {
 
 struct Traits {
   std::string_view type;
-  bool pre_norm = false;         // norms before the mixers and one at the top of each stack, rather than after the sums
-  bool embedding_norm = false;   // over the sum of tokens and positions
+  bool pre_norm = false;        // norms before the mixers and one at the top of each stack, rather than after the sums
+  bool embedding_norm = false;  // over the sum of tokens and positions
   std::int64_t first_position = 0;
   std::optional<Sinusoid> sinusoid;
   std::int64_t pad_id = 1, start_id = 2;
@@ -88,7 +88,8 @@ ModelSpec describe(Config& c) {
     attention.keys = KeySource::kEncoder;
     const bool decoder = keys == KeySource::kSelfCausal;
     if (decoder && !alone) block.steps.push_back(step("cross", attention));
-    block.steps.push_back(step("mlp", Mlp{.hidden = c.size(name + "_ffn_dim"), .activation = activation, .bias = true}));
+    block.steps.push_back(
+        step("mlp", Mlp{.hidden = c.size(name + "_ffn_dim"), .activation = activation, .bias = true}));
     return Stack{.embedding = embedding(c, traits, embedded, decoder),
                  .blocks = repeat(c.layers(name + "_layers"), block),
                  .top = top};
@@ -108,8 +109,8 @@ ModelSpec describe(Config& c) {
   return spec;
 }
 
-constexpr std::string_view kTypes[] = {"bart",       "mbart",            "pegasus", "marian",
-                                       "blenderbot", "blenderbot-small", "m2m_100"};
+constexpr std::string_view kTypes[] = {"bart",   "mbart", "pegasus", "marian", "blenderbot", "blenderbot-small",
+                                       "m2m_100"};
 constexpr std::string_view kPrefixes[] = {"model.", ""};
 constexpr Bind kBinds[] = {
     {"enc.embed.token", "encoder.embed_tokens"},
@@ -152,11 +153,14 @@ constexpr Bind kBinds[] = {
     {"head.out.bias", "final_logits_bias!"},
 };
 // Of a decoder alone, what would read an encoder is stored as well.
-constexpr std::string_view kIgnored[] = {
-    "shared.weight",         "lm_head.weight",
-    "final_logits_bias",     "*.embed_positions.weights",
-    "classification_head.**", "qa_outputs.*",
-    "decoder.layers.*.encoder_attn.**", "decoder.layers.*.encoder_attn_layer_norm.*"};
+constexpr std::string_view kIgnored[] = {"shared.weight",
+                                         "lm_head.weight",
+                                         "final_logits_bias",
+                                         "*.embed_positions.weights",
+                                         "classification_head.**",
+                                         "qa_outputs.*",
+                                         "decoder.layers.*.encoder_attn.**",
+                                         "decoder.layers.*.encoder_attn_layer_norm.*"};
 
 }  // namespace
 

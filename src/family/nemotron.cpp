@@ -29,11 +29,11 @@ ModelSpec describe(Config& c) {
                 .bias = c.flag("mlp_bias", false)};
 
   ModelSpec spec{.width = width};
-  spec.decoder = Stack{.embedding = {.vocabulary_size = c.size("vocab_size")},
-                       .blocks = repeat(c.layers("num_hidden_layers"),
-                                        {{Step{.slot = "attn", .pre = norm, .mixer = attention},
-                                          Step{.slot = "mlp", .pre = norm, .mixer = mlp}}}),
-                       .top = norm};
+  spec.decoder =
+      Stack{.embedding = {.vocabulary_size = c.size("vocab_size")},
+            .blocks = repeat(c.layers("num_hidden_layers"), {{Step{.slot = "attn", .pre = norm, .mixer = attention},
+                                                              Step{.slot = "mlp", .pre = norm, .mixer = mlp}}}),
+            .top = norm};
   if (c.architecture_ends_in({"ForCausalLM"})) spec.head = Head{.tied = c.flag("tie_word_embeddings", false)};
   return spec;
 }

@@ -42,14 +42,14 @@ ModelSpec describe(Config& c) {
 
   const auto stack = [&](bool decoder, std::int64_t count) {
     const Attention self{.heads = heads,
-                   .kv_heads = heads,
-                   .d_qk = head,
-                   .d_v = head,
-                   .keys = decoder ? KeySource::kSelfCausal : KeySource::kSelf,
-                   .score = BucketBias{.buckets = bias.buckets,
-                                       .max_distance = bias.max_distance,
-                                       .bidirectional = !decoder,
-                                       .own_table = type == "umt5"}};
+                         .kv_heads = heads,
+                         .d_qk = head,
+                         .d_v = head,
+                         .keys = decoder ? KeySource::kSelfCausal : KeySource::kSelf,
+                         .score = BucketBias{.buckets = bias.buckets,
+                                             .max_distance = bias.max_distance,
+                                             .bidirectional = !decoder,
+                                             .own_table = type == "umt5"}};
     Block block{{Step{.slot = "attn", .pre = norm, .mixer = self}}};
     const Attention cross{.heads = heads, .kv_heads = heads, .d_qk = head, .d_v = head, .keys = KeySource::kEncoder};
     if (decoder) block.steps.push_back({.slot = "cross", .pre = norm, .mixer = cross});

@@ -33,8 +33,9 @@ Result<Tokens> given(const ModelState& state, const Stack& reader, const std::ve
   return tokens;
 }
 
-Result<Tokens> tokenized(const ModelState& state, const Stack& reader, std::string_view text, const std::optional<std::string>& pair,
-                         const TokenizeOptions& options, std::optional<std::int64_t> limit) {
+Result<Tokens> tokenized(const ModelState& state, const Stack& reader, std::string_view text,
+                         const std::optional<std::string>& pair, const TokenizeOptions& options,
+                         std::optional<std::int64_t> limit) {
   if (!state.tokenizer) return bad("the folder has no tokenizer.json, give the row as {\"ids\": [...]}");
   EncodeOptions encode{.add_special_tokens = options.add_special_tokens};
   if (options.truncate) encode.max_length = limit;

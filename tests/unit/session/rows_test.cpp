@@ -175,7 +175,8 @@ TEST(DecoderRows, ShiftTheTargetByTheStartToken) {
 }
 
 // Words by their numbers: "pad", "a", "b" and a language.
-constexpr std::string_view kWords = R"({"version": "1.0", "added_tokens": [], "normalizer": null, "post_processor": null,
+constexpr std::string_view kWords =
+    R"({"version": "1.0", "added_tokens": [], "normalizer": null, "post_processor": null,
   "decoder": null, "truncation": null, "padding": null, "pre_tokenizer": {"type": "WhitespaceSplit"},
   "model": {"type": "WordLevel", "unk_token": "unk", "vocab": {"unk": 3, "pad": 1, "a": 5, "b": 6, "en": 7}}})";
 
