@@ -15,10 +15,12 @@ namespace layerscope {
 
 extern const Family kAlbert;
 extern const Family kApertus;
+extern const Family kBart;
 extern const Family kBert;
 extern const Family kBioGpt;
 extern const Family kBloom;
 extern const Family kCodeGen;
+extern const Family kCohere;
 extern const Family kDeepSeek;
 extern const Family kDistilbert;
 extern const Family kElectra;
@@ -29,6 +31,7 @@ extern const Family kExaone;
 extern const Family kFalcon;
 extern const Family kGemma;
 extern const Family kGemmaLater;
+extern const Family kGlm;
 extern const Family kGpt2;
 extern const Family kGptBigCode;
 extern const Family kGptJ;
@@ -46,6 +49,7 @@ extern const Family kMixtral;
 extern const Family kModernbert;
 extern const Family kMpnet;
 extern const Family kMpt;
+extern const Family kNemotron;
 extern const Family kNomicBert;
 extern const Family kOlmo;
 extern const Family kOlmoe;

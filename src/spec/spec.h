@@ -36,6 +36,7 @@ struct PositionTable {
   /// Tokens of this id stand at row `offset - 1` and are not counted in the positions of those behind them.
   std::optional<std::int64_t> skipped_id;
   std::optional<Sinusoid> computed;  ///< what the table is where the checkpoint has none
+  bool behind_norm = false;          ///< the embedding's norm is done before positions join
 };
 
 /// Tables of another width than the stream, with a matrix between the two.
@@ -263,6 +264,9 @@ struct Head {
 /// How the decoder of an encoder-decoder gets its first token and its shifted labels.
 struct DecoderStart {
   std::int64_t start_id = 0;
+  /// Labels follow their own last token other than this padding, not start_id. (transformers, modeling_mbart.py:
+  /// shift_tokens_right)
+  std::optional<std::int64_t> wrapped_before_id;
 };
 
 struct ModelSpec {
