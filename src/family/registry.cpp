@@ -6,7 +6,9 @@
 namespace layerscope {
 
 std::span<const Family* const> families() {
-  static constexpr std::array kFamilies = {&kBert, &kGpt2, &kLlama, &kMistral, &kQwen, &kT5};
+  static constexpr std::array kFamilies = {&kAlbert,    &kBert,  &kDistilbert,   &kElectra,  &kEsm,        &kEurobert,
+                                           &kGpt2,      &kLlama, &kMegatronBert, &kMistral,  &kModernbert, &kMpnet,
+                                           &kNomicBert, &kQwen,  &kRoberta,      &kRoformer, &kT5};
   return kFamilies;
 }
 
