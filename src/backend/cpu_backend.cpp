@@ -131,12 +131,14 @@ class CpuBackend final : public Backend {
     kernels_.hadamard(a, b, out);
   }
   void attention(const AttentionArguments& arguments, const MutableRows& z, Scratch& scratch) const override {
-    kernels_.attention(arguments, info_.operand, z, static_cast<CpuScratch&>(scratch).kernels);
+    const auto attend = arguments.positions != nullptr ? kernels_.disentangled_attention : kernels_.attention;
+    attend(arguments, info_.operand, z, static_cast<CpuScratch&>(scratch).kernels);
   }
   void attention_probabilities(const AttentionArguments& arguments, std::int64_t head, std::int64_t first_query,
                                const MutableRows& probabilities, Scratch& scratch) const override {
-    kernels_.attention_probabilities(arguments, info_.operand, head, first_query, probabilities,
-                                     static_cast<CpuScratch&>(scratch).kernels);
+    const auto show =
+        arguments.positions != nullptr ? kernels_.disentangled_probabilities : kernels_.attention_probabilities;
+    show(arguments, info_.operand, head, first_query, probabilities, static_cast<CpuScratch&>(scratch).kernels);
   }
   void convert(const RowsView& in, const MutableRows& out) const noexcept override { kernels_.convert(in, out); }
   bool all_finite(const RowsView& rows) const noexcept override { return kernels_.all_finite(rows); }

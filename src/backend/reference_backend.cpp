@@ -3,6 +3,7 @@
 #include <new>
 
 #include "backend/backend.h"
+#include "kernels/reference_disentangled.h"
 #include "kernels/reference_experts.h"
 
 namespace layerscope {
@@ -113,10 +114,14 @@ class ReferenceBackend final : public Backend {
     reference::hadamard<T>(a, b, out);
   }
   void attention(const AttentionArguments& arguments, const MutableRows& z, Scratch&) const override {
+    if (arguments.positions != nullptr) return reference::disentangled_attention<T>(arguments, z);
     reference::attention<T>(arguments, z);
   }
   void attention_probabilities(const AttentionArguments& arguments, std::int64_t head, std::int64_t first_query,
                                const MutableRows& probabilities, Scratch&) const override {
+    if (arguments.positions != nullptr) {
+      return reference::disentangled_attention_probabilities<T>(arguments, head, first_query, probabilities);
+    }
     reference::attention_probabilities<T>(arguments, head, first_query, probabilities);
   }
   void convert(const RowsView& in, const MutableRows& out) const noexcept override { reference::convert<T>(in, out); }

@@ -72,6 +72,11 @@ Result<std::unique_ptr<PackedLinear>> Loader::linear(const std::vector<std::stri
     }
     bias.insert(bias.end(), part.begin(), part.end());
   }
+  return pack(parts, bias, activation);
+}
+
+Result<std::unique_ptr<PackedLinear>> Loader::pack(std::span<const MatrixView> parts, std::span<const float> bias,
+                                                   Activation activation) {
   LAYERSCOPE_ASSIGN(std::unique_ptr<PackedLinear> packed, backend_.pack(parts, bias, activation));
   bytes += packed->bytes;
   return packed;

@@ -23,6 +23,9 @@ class Loader {
   /// Matrices that read the same input, end to end. A module without a bias slot counts as one of zeros.
   [[nodiscard]] Result<std::unique_ptr<PackedLinear>> linear(const std::vector<std::string>& modules, bool biased,
                                                              Activation activation = Activation::kNone);
+  /// A matrix that is laid out already.
+  [[nodiscard]] Result<std::unique_ptr<PackedLinear>> pack(std::span<const MatrixView> parts,
+                                                           std::span<const float> bias, Activation activation);
 
   std::size_t bytes = 0;  ///< packed so far
 
@@ -40,6 +43,7 @@ class Loader {
                                                                    const Experts& experts);
 [[nodiscard]] Result<std::unique_ptr<ShortConvWeights>> load_short_conv(Loader& loader, const std::string& at,
                                                                         const ShortConv& conv);
-[[nodiscard]] std::unique_ptr<TokenConvWeights> load_token_conv(const Loader& loader, const std::string& at);
+[[nodiscard]] Result<std::unique_ptr<TokenConvWeights>> load_token_conv(Loader& loader, const std::string& at,
+                                                                        const TokenConv& conv);
 
 }  // namespace layerscope

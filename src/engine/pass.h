@@ -7,6 +7,7 @@
 
 #include "engine/engine.h"
 #include "engine/positions.h"
+#include "engine/relative_positions.h"
 
 namespace layerscope {
 
@@ -44,10 +45,10 @@ class StackPass {
             const MutableRows& v);
   Status attend(const Place& place, const Attention& attention, const MutableRows& q, const MutableRows& k,
                 const MutableRows& v, const MutableRows& z);
-  /// One sequence with scores between contents and positions; probabilities are shown to `probs` unless that is -1.
-  Status attend_disentangled(const Place& place, const Attention& attention, const Disentangled& relative,
-                             const AttentionArguments& arguments, std::size_t sequence, const MutableRows& z,
-                             int probs);
+  /// The positions' keys and queries of a step, in position_terms_.
+  Status relate(const Place& place, const Attention& attention, const Disentangled& relative);
+  /// The normed rows of the table of relative positions that the batch's distances take, in relative_.
+  void look_up_relative(const Disentangled& relative);
   Status attend_sequence(const Place& place, AttentionArguments& arguments, std::size_t sequence, const MutableRows& z,
                          int probs);
   Status mlp(const Place& place, const Mlp& mlp);
@@ -55,8 +56,18 @@ class StackPass {
   Status mlp_tile(const Place& place, const Mlp& mlp, const MlpWeights& weights, const MutableRows& in,
                   std::int64_t first, const MutableRows& out);
   Status experts(const Place& place, const Experts& experts);
+  /// One expert's MLP on the rows that chose it.
+  Status expert(const MlpWeights& weights, const Experts& experts, std::int64_t hidden, const MutableRows& in,
+                const MutableRows& out);
+  /// Adds what the expert of all tokens makes of a tile.
+  Status shared_expert(const Place& place, const Experts& experts, const MutableRows& in, const MutableRows& out);
   Status short_conv(const Place& place, const ShortConv& conv);
+  /// One sequence's products b * x (with what the cache holds of them), convolved and gated.
+  void convolve(const Place& place, const ShortConv& conv, std::size_t sequence, const MutableRows& bcx,
+                const MutableRows& out);
   Status token_conv(const Place& place, const TokenConv& conv);
+  /// For every token the one `shift` behind it in its sequence; tokens_ where there is none.
+  [[nodiscard]] std::vector<std::int32_t> neighbours(std::int64_t shift) const;
   Status top();
 
   /// The token, type and position rows for tokens first ..., of the tables' width.
@@ -104,6 +115,9 @@ class StackPass {
   std::vector<float> token_factors_;
   std::optional<DistanceTable> distances_;
   DistanceBias distance_bias_;
+  std::optional<RelativeRows> relative_rows_;
+  MutableRows relative_;
+  PositionTerms position_terms_;
 };
 
 }  // namespace layerscope

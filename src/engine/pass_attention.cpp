@@ -52,10 +52,10 @@ void StackPass::turn(const Place& place, const Attention& attention, const Mutab
     if (weights.q_norm) norm_heads(*attention.q_norm, *weights.q_norm, q, attention.heads);
     if (weights.k_norm) norm_heads(*attention.k_norm, *weights.k_norm, k, attention.kv_heads);
   };
+  if (!attention.norm_rotated) norms();
   if (attention.clip) {
     for (const MutableRows& rows : {q, k, v}) backend_.clamp(*attention.clip, rows);
   }
-  if (!attention.norm_rotated) norms();
   if (attention.rope) {
     const std::int64_t first = attention.latent ? attention.d_qk - attention.latent->rotated : 0;
     rotate(*attention.rope, q, attention.heads, first);
@@ -98,6 +98,10 @@ Status StackPass::attend(const Place& place, const Attention& attention, const M
                                .scale = attention.scale,
                                .bias = distances(place, attention),
                                .softcap = attention.softcap.value_or(0)};
+  if (const auto* relative = std::get_if<Disentangled>(&attention.score)) {
+    LAYERSCOPE_TRY(relate(place, attention, *relative));
+    arguments.positions = &position_terms_;
+  }
   if (attention.sinks) arguments.sinks = place.weights->attention.sinks.data();
   if (!cross) {
     const std::int64_t side = attention.window ? *attention.window - 1 : Reach::kUnlimited;
@@ -117,11 +121,7 @@ Status StackPass::attend(const Place& place, const Attention& attention, const M
       arguments.k = cached.keys.view(stream_type_, k.width);
       arguments.v = cached.values.view(stream_type_, v.width);
     }
-    if (const auto* relative = std::get_if<Disentangled>(&attention.score)) {
-      LAYERSCOPE_TRY(attend_disentangled(place, attention, *relative, arguments, s, slice(z, first, count), probs));
-    } else {
-      LAYERSCOPE_TRY(attend_sequence(place, arguments, s, slice(z, first, count), probs));
-    }
+    LAYERSCOPE_TRY(attend_sequence(place, arguments, s, slice(z, first, count), probs));
   }
   return {};
 }

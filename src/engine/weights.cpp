@@ -55,7 +55,7 @@ Result<StepWeights> load_step(Loader& loader, const std::string& at, const Step&
   } else if (const auto* conv = std::get_if<ShortConv>(&step.mixer)) {
     LAYERSCOPE_ASSIGN(loaded.short_conv, load_short_conv(loader, at, *conv));
   } else {
-    loaded.token_conv = load_token_conv(loader, at);
+    LAYERSCOPE_ASSIGN(loaded.token_conv, load_token_conv(loader, at, std::get<TokenConv>(step.mixer)));
   }
   return loaded;
 }

@@ -59,8 +59,7 @@ struct ShortConvWeights {
 };
 
 struct TokenConvWeights {
-  std::vector<float> taps;  ///< [width, width / groups * taps]
-  std::vector<float> bias;  ///< [width]
+  std::vector<std::unique_ptr<PackedLinear>> groups;  ///< of [width / groups, taps * width / groups], activated
 };
 
 struct StepWeights {

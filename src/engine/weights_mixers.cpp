@@ -46,10 +46,31 @@ Result<std::unique_ptr<ShortConvWeights>> load_short_conv(Loader& loader, const 
   return weights;
 }
 
-std::unique_ptr<TokenConvWeights> load_token_conv(const Loader& loader, const std::string& at) {
+Result<std::unique_ptr<TokenConvWeights>> load_token_conv(Loader& loader, const std::string& at,
+                                                          const TokenConv& conv) {
   auto weights = std::make_unique<TokenConvWeights>();
-  weights->taps = loader.elements(at + "taps.weight");
-  weights->bias = loader.elements(at + "taps.bias");
+  const std::vector<float> stored = loader.elements(at + "taps.weight");
+  const std::vector<float> bias = loader.elements(at + "taps.bias");
+  const std::size_t taps = static_cast<std::size_t>(conv.taps), groups = static_cast<std::size_t>(conv.groups);
+  const std::size_t outputs = bias.size() / groups, inputs = outputs;
+  for (std::size_t group = 0; group < groups; ++group) {
+    std::vector<float> matrix(outputs * inputs * taps);
+    for (std::size_t o = 0; o < outputs; ++o) {
+      for (std::size_t i = 0; i < inputs; ++i) {
+        for (std::size_t tap = 0; tap < taps; ++tap)
+          matrix[(o * taps + tap) * inputs + i] = stored[((group * outputs + o) * inputs + i) * taps + tap];
+      }
+    }
+    const MatrixView view{.data = reinterpret_cast<const std::byte*>(matrix.data()),
+                          .outputs = static_cast<std::int64_t>(outputs),
+                          .inputs = static_cast<std::int64_t>(inputs * taps),
+                          .output_stride = static_cast<std::int64_t>(inputs * taps),
+                          .input_stride = 1};
+    LAYERSCOPE_ASSIGN(std::unique_ptr<PackedLinear> packed,
+                      loader.pack(std::span(&view, 1), std::span(bias).subspan(group * outputs, outputs),
+                                  conv.activation));
+    weights->groups.push_back(std::move(packed));
+  }
   return weights;
 }
 

@@ -42,6 +42,9 @@ struct Workspace {
   RowBuffer tables;     ///< [tile, table width] embedding rows on their way to the stream
   RowBuffer final;      ///< [tokens, final width] the end of a stack of another width
   RowBuffer router, expert_in, expert_out, ranks, normed_ranks, unpacked, history;  ///< of the mixers
+  RowBuffer relative;                         ///< [relative positions, width] as operands
+  RowBuffer position_keys, position_queries;  ///< [relative positions, heads * d_qk]
+  RowBuffer unfolded;                         ///< [tile, taps * inputs] what a convolution over tokens reads
 };
 
 /// Rows first ... first + count of a block.

@@ -68,6 +68,16 @@ struct DistanceBias {
   bool by_key = false;
 };
 
+/// Scores between contents and relative positions: scores[h, i, j] += scale * (q_i . keys_r + queries_r . k_j) with
+/// r = rows[zero + (j - i)]. Queries and keys are those of the same tokens, scale is positive, every head has its own
+/// keys, and neither bias, softcap, sinks nor reach go with it. (He et al. 2021, DeBERTa)
+struct PositionTerms {
+  RowsView keys;     ///< [positions, heads * d_qk] of q's type; no rows = no such term
+  RowsView queries;  ///< likewise
+  const std::int32_t* rows = nullptr;
+  std::int64_t zero = 0;
+};
+
 /// softmax(softcap(scale * q k^T) + bias) v for one sequence. Heads lie side by side in a row; query head h reads key
 /// head h / (heads / kv_heads). q, k, v are in the stream's type; a bf16 backend rounds them where they enter a
 /// product. A query that sees no key gets zeros.
@@ -82,6 +92,7 @@ struct AttentionArguments {
   const DistanceBias* bias = nullptr;
   float softcap = 0;             ///< scores become softcap * tanh(scale * q k^T / softcap); 0 = as they are
   const float* sinks = nullptr;  ///< [heads] one more score a head: part of the softmax's sum and maximum, of no value
+  const PositionTerms* positions = nullptr;
 };
 
 /// The keys that one query sees: [begin, end), empty when begin >= end.

@@ -48,6 +48,12 @@ struct Kernels {
   void (*attention)(const AttentionArguments& arguments, DType operand, const MutableRows& z, AlignedBuffer& scratch);
   void (*attention_probabilities)(const AttentionArguments& arguments, DType operand, std::int64_t head,
                                   std::int64_t first_query, const MutableRows& probabilities, AlignedBuffer& scratch);
+  /// The same two where arguments.positions is set.
+  void (*disentangled_attention)(const AttentionArguments& arguments, DType operand, const MutableRows& z,
+                                 AlignedBuffer& scratch);
+  void (*disentangled_probabilities)(const AttentionArguments& arguments, DType operand, std::int64_t head,
+                                     std::int64_t first_query, const MutableRows& probabilities,
+                                     AlignedBuffer& scratch);
   /// The matrices' outputs end to end, rounded to `dtype`.
   ProductWeights (*pack)(std::span<const MatrixView> parts, DType dtype);
   /// out = activation(in W^T + bias): one chain of multiply-adds an element, in the order of the inputs.

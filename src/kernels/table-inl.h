@@ -1,5 +1,6 @@
 // Defines the table of the instruction set that the including isa_*.cpp has set.
 #include "kernels/attention-inl.h"
+#include "kernels/disentangled-inl.h"
 #include "kernels/isa.h"
 #include "kernels/mixers-inl.h"
 #include "kernels/norm-inl.h"
@@ -29,6 +30,8 @@ const Kernels& LAYERSCOPE_JOIN(LAYERSCOPE_ISA, _kernels)() {
                                      LAYERSCOPE_ISA::all_finite,
                                      LAYERSCOPE_ISA::attention,
                                      LAYERSCOPE_ISA::attention_probabilities,
+                                     LAYERSCOPE_ISA::disentangled_attention,
+                                     LAYERSCOPE_ISA::disentangled_probabilities,
                                      LAYERSCOPE_ISA::pack,
                                      LAYERSCOPE_ISA::multiply};
   return kTable;

@@ -9,6 +9,7 @@
 #include "family/registry.h"
 #include "session/model_state.h"
 #include "session/rows.h"
+#include "spec/validate.h"
 #include "tap/reducer.h"
 #include "tap/sites.h"
 
@@ -56,6 +57,7 @@ Status read_config(const std::string& path, ModelState& state, const Family*& fa
   }
   if (family != nullptr) state.spec = family->describe(config);
   LAYERSCOPE_TRY(config.finish());
+  LAYERSCOPE_TRY(validate(state.spec, path));
   state.special_ids = named_ids(config.json());
   return {};
 }

@@ -108,6 +108,11 @@ Result<Config> Config::open(const std::string& path) {
 }
 
 const Json* Config::find(std::string_view key) const {
+  const auto alias = aliases_.find(key);
+  return find_exactly(alias == aliases_.end() ? key : std::string_view(alias->second));
+}
+
+const Json* Config::find_exactly(std::string_view key) const {
   const std::size_t dot = key.find('.');
   if (dot == std::string_view::npos) return json_.find(key);
   const Json* object = json_.find(key.substr(0, dot));
@@ -289,6 +294,10 @@ void Config::alias(std::string_view key, std::string_view name) {
   const Json* found = look(key);
   const Json* original = look(name);
   if (found == nullptr || (original != nullptr && *found == *original)) return;
+  if (original == nullptr) {
+    aliases_.emplace(name, key);
+    return;
+  }
   refuse_value(key, found, "the value of \"" + std::string(name) + "\", of which it is another name");
 }
 

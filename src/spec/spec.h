@@ -288,7 +288,9 @@ struct ModelSpec {
 /// `count` copies of a block.
 [[nodiscard]] std::vector<Block> repeat(std::int64_t count, const Block& block);
 
-/// The slopes of Alibi for any number of heads. (transformers, modeling_bloom.py: build_alibi_tensor)
+/// More heads than any model has: no slopes are made for more.
+inline constexpr std::int64_t kMostSlopes = 4096;
+/// The slopes of Alibi for up to kMostSlopes heads. (transformers, modeling_bloom.py: build_alibi_tensor)
 [[nodiscard]] std::vector<float> alibi_slopes(std::int64_t heads, double max_bias = 8);
 
 }  // namespace layerscope

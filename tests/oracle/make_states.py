@@ -48,7 +48,8 @@ def randomise(model, tiny):
     """Fills every parameter from a generator seeded by the model's name."""
     random = numpy.random.default_rng(zlib.crc32(tiny.name.encode()))
     with torch.no_grad():
-        for name, parameter in sorted(model.named_parameters()):
+        corrections = [(name, buffer) for name, buffer in model.named_buffers() if name.endswith("correction_bias")]
+        for name, parameter in sorted([*model.named_parameters(), *corrections]):
             if any(part in name for part in tiny.kept):
                 continue
             mean, std = spread(name, parameter, tiny)
@@ -64,7 +65,7 @@ def make(tiny, folder):
     randomise(model, tiny)
     model.to(getattr(torch, tiny.storage))
     shutil.rmtree(folder, ignore_errors=True)
-    model.save_pretrained(folder)
+    model.save_pretrained(folder, **({"save_original_format": False} if tiny.in_memory else {}))
     for pattern, replacement in tiny.rename:
         path = folder / "model.safetensors"
         tensors = {re.sub(pattern, replacement, name): tensor for name, tensor in load_file(path).items()}
@@ -73,8 +74,9 @@ def make(tiny, folder):
 
 def load(folder):
     architecture = json.loads((folder / "config.json").read_text())["architectures"][0]
+    eager = {"attn_implementation": "eager"} | ({"experts_implementation": "eager"} if GENERATION >= 5 else {})
     model, info = getattr(transformers, architecture).from_pretrained(
-        folder, dtype=torch.float32, attn_implementation="eager", output_loading_info=True
+        folder, dtype=torch.float32, output_loading_info=True, **eager
     )
     assert not info["missing_keys"] and not info["unexpected_keys"], info
     return model.eval()
@@ -150,7 +152,7 @@ def run(tiny, model):
     if config.is_encoder_decoder:
         stacks = {"enc.": model.get_encoder(), "dec.": model.get_decoder()}
     else:
-        stacks = {"": base}
+        stacks = {"": getattr(base, "decoder", base)}  # OPT's own model is stepped over by its head
     tensors = {}
     for row, inputs in enumerate(make_rows(tiny, model)):
         batch = {key: torch.tensor([ids]) for key, ids in inputs.items()}
