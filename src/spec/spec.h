@@ -234,11 +234,18 @@ struct TopProjection {
   bool bias = false;
 };
 
+/// Rotations that a checkpoint may bring along, one set for all blocks; they hold instead of those of the config.
+struct StoredRotation {
+  std::int64_t pairs = 0;
+  std::int64_t rows = 0;  ///< of a table [rows, 2 * pairs] of sines | cosines; 0: radians a position, [pairs]
+};
+
 struct Stack {
   Embedding embedding;
   std::vector<Block> blocks;
   std::optional<Norm> top;                ///< the final norm
   std::optional<TopProjection> projection;  ///< behind it
+  std::optional<StoredRotation> rotation;
   std::optional<Norm> relative_norm;      ///< over the table of relative positions (Disentangled)
   [[nodiscard]] std::int64_t final_width(std::int64_t width) const noexcept {
     return projection ? projection->width : width;
