@@ -41,7 +41,7 @@ struct AttentionWeights {
 struct MlpWeights {
   std::unique_ptr<PackedLinear> in;  ///< activation(up), or gate and up end to end
   std::unique_ptr<PackedLinear> down;
-  float alpha_p = 0, alpha_n = 0;  ///< of Xielu, as stored
+  float alpha_p = 0, alpha_n = 0;  ///< of Xielu, as its formula takes them
 };
 
 struct ExpertsWeights {
