@@ -86,7 +86,7 @@ struct BucketBias {
   std::int64_t used_buckets = 0;  ///< of the table's, 0 = all
 };
 
-/// Scores between contents and relative positions. (He et al. 2021, DeBERTa)
+/// Scores between contents and relative positions. (He et al. 2021)
 struct Disentangled {
   std::int64_t span = 0;          ///< rows of the table of relative positions: 2 * span, one table for the stack
   std::int64_t buckets = 0;       ///< logarithmic buckets of distances on each side; 0 = distances as they are
@@ -113,7 +113,7 @@ struct HeadNorm {
   Span span = Span::kHead;
 };
 
-/// Queries and keys through narrow matrices. (DeepSeek-V2; transformers, modeling_deepseek_v3.py) The last `rotated`
+/// Queries and keys through narrow matrices. (Liu et al. 2024; transformers, modeling_deepseek_v3.py) The last `rotated`
 /// elements of every head turn; those of the keys are one set shared by all heads.
 struct LatentProjection {
   std::optional<std::int64_t> q_rank;  ///< none: queries come from one full matrix
@@ -162,7 +162,7 @@ struct Router {
   enum class Rule : std::uint8_t {
     kSoftmaxThenTop,  ///< softmax over all, the `chosen` largest
     kTopThenSoftmax,  ///< the `chosen` largest scores, softmax over them
-    kSigmoidGroups,   ///< sigmoid; chosen by value + correction within the best groups. (DeepSeek-V3)
+    kSigmoidGroups,   ///< sigmoid; chosen by value + correction within the best groups. (Liu et al. 2024)
   };
   Rule rule = Rule::kSoftmaxThenTop;
   std::int64_t experts = 0, chosen = 0;
