@@ -6,7 +6,7 @@
 namespace layerscope {
 
 std::span<const Family* const> families() {
-  static constexpr std::array kFamilies = {&kBert, &kGpt2, &kLlama, &kMistral, &kQwen, &kT5};
+  static constexpr std::array kFamilies = {&kBert, &kDeberta, &kGpt2, &kLlama, &kMistral, &kQwen, &kT5};
   return kFamilies;
 }
 

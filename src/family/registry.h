@@ -13,6 +13,6 @@ namespace layerscope {
 /// The family of a config's model_type, or null.
 [[nodiscard]] const Family* family_of(std::string_view model_type);
 
-extern const Family kBert, kGpt2, kLlama, kMistral, kQwen, kT5;
+extern const Family kBert, kDeberta, kGpt2, kLlama, kMistral, kQwen, kT5;
 
 }  // namespace layerscope
