@@ -157,7 +157,7 @@ std::string inspect_text(const ModelState& state, bool all, ColorDepth color) {
   out += fmt::format(
       "vocabulary of {}, {}, {}\n", count_text(info.vocabulary_size),
       info.max_tokens ? fmt::format("at most {} tokens a row", count_text(*info.max_tokens)) : "rows of any length",
-      info.has_tokenizer ? "with tokenizer.json" : "no tokenizer: rows of ids only");
+      info.has_tokenizer ? "with tokenizer" : "no tokenizer: rows of ids only");
   for (const NamedStack& named : stacks_of(state.spec)) {
     out += "\n" +
            bold(fmt::format("{}: {} blocks of {}", named.name, named.stack->blocks.size(), state.spec.width), color) +

@@ -56,7 +56,15 @@ class StackPass {
   Status mlp_tile(const Place& place, const Mlp& mlp, const MlpWeights& weights, const MutableRows& in,
                   std::int64_t first, const MutableRows& out);
   Status experts(const Place& place, const Experts& experts);
+  /// One expert's MLP on the rows that chose it.
+  Status expert(const MlpWeights& weights, const Experts& experts, std::int64_t hidden, const MutableRows& in,
+                const MutableRows& out);
+  /// Adds what the expert of all tokens makes of a tile.
+  Status shared_expert(const Place& place, const Experts& experts, const MutableRows& in, const MutableRows& out);
   Status short_conv(const Place& place, const ShortConv& conv);
+  /// One sequence's products b * x (with what the cache holds of them), convolved and gated.
+  void convolve(const Place& place, const ShortConv& conv, std::size_t sequence, const MutableRows& bcx,
+                const MutableRows& out);
   Status token_conv(const Place& place, const TokenConv& conv);
   /// For every token the one `shift` behind it in its sequence; tokens_ where there is none.
   [[nodiscard]] std::vector<std::int32_t> neighbours(std::int64_t shift) const;
@@ -64,6 +72,7 @@ class StackPass {
 
   /// The token, type and position rows for tokens first ..., of the tables' width.
   void look_up(std::int64_t first, const MutableRows& out, bool tokens, bool others);
+  void add_positions(std::int64_t first, const MutableRows& out);
   /// The row of the position table for every token.
   [[nodiscard]] std::vector<std::int32_t> position_rows(const PositionTable& table) const;
   /// By sequence, what its token rows are scaled by; 0 for mask tokens.

@@ -52,10 +52,10 @@ void StackPass::turn(const Place& place, const Attention& attention, const Mutab
     if (weights.q_norm) norm_heads(*attention.q_norm, *weights.q_norm, q, attention.heads);
     if (weights.k_norm) norm_heads(*attention.k_norm, *weights.k_norm, k, attention.kv_heads);
   };
+  if (!attention.norm_rotated) norms();
   if (attention.clip) {
     for (const MutableRows& rows : {q, k, v}) backend_.clamp(*attention.clip, rows);
   }
-  if (!attention.norm_rotated) norms();
   if (attention.rope) {
     const std::int64_t first = attention.latent ? attention.d_qk - attention.latent->rotated : 0;
     rotate(*attention.rope, q, attention.heads, first);
@@ -161,9 +161,10 @@ void StackPass::rotate(const Rope& rope, const MutableRows& rows, std::int64_t h
                      .positions = at},
                     part);
   };
-  if (length_independent(rope)) {
-    turned(workspace_.rotations.get(frequencies_for(rope, longest_), longest_), positions, rows);
-    return;
+  if (weights_.angles) return turned(*weights_.angles, positions, rows);
+  if (weights_.frequencies || length_independent(rope)) {
+    const FixedFrequencies frequencies = weights_.frequencies ? *weights_.frequencies : frequencies_for(rope, longest_);
+    return turned(workspace_.rotations.get(frequencies, longest_), positions, rows);
   }
   for (std::size_t s = 0; s + 1 < input_.offsets.size(); ++s) {
     const std::int64_t begin = input_.offsets[s], count = input_.offsets[s + 1] - begin;

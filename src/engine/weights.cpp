@@ -91,6 +91,13 @@ Result<StackWeights> load_stack(Loader& loader, const Stack& stack) {
   if (stack.projection) {
     LAYERSCOPE_ASSIGN(weights.top_projection, loader.linear({"top_projection"}, stack.projection->bias));
   }
+  if (stack.rotation && loader.has("rotation.weight")) {
+    std::vector<float> stored = loader.elements("rotation.weight");
+    if (stack.rotation->rows > 0)
+      weights.angles.emplace(stored, stack.rotation->pairs);
+    else
+      weights.frequencies = FixedFrequencies{.inverse = std::move(stored)};
+  }
   if (loader.has("score.weight")) weights.score = loader.elements("score.weight");
   if (loader.has("relative.weight")) weights.relative = loader.elements("relative.weight");
   weights.relative_norm = loader.norm("relative_norm", stack.relative_norm);

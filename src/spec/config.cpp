@@ -99,6 +99,8 @@ std::string shown(const Json& value) {
 
 }  // namespace
 
+std::span<const std::string_view> settings_that_matter() { return kChangesMathematics; }
+
 Result<Config> Config::open(const std::string& path) {
   LAYERSCOPE_ASSIGN(Json json, read_json_file(path, ErrorCode::kModel));
   if (json.object() == nullptr) return Error{ErrorCode::kModel, path + ": is no JSON object"};
@@ -106,6 +108,11 @@ Result<Config> Config::open(const std::string& path) {
 }
 
 const Json* Config::find(std::string_view key) const {
+  const auto alias = aliases_.find(key);
+  return find_exactly(alias == aliases_.end() ? key : std::string_view(alias->second));
+}
+
+const Json* Config::find_exactly(std::string_view key) const {
   const std::size_t dot = key.find('.');
   if (dot == std::string_view::npos) return json_.find(key);
   const Json* object = json_.find(key.substr(0, dot));
@@ -255,18 +262,21 @@ Activation Config::activation_named(std::string_view key, std::string_view name)
 }
 
 void Config::only(std::string_view key, bool value) {
+  limits_[std::string(key)] = value ? "true" : "false";
   const Json* found = look(key);
   if (found == nullptr) return;
   if (found->boolean() == nullptr || *found->boolean() != value) refuse_value(key, found, value ? "true" : "false");
 }
 
 void Config::only(std::string_view key, std::int64_t value) {
+  limits_[std::string(key)] = std::to_string(value);
   const Json* found = look(key);
   if (found == nullptr) return;
   if (found->integer() == nullptr || *found->integer() != value) refuse_value(key, found, std::to_string(value));
 }
 
 void Config::only(std::string_view key, std::string_view value) {
+  limits_[std::string(key)] = "\"" + std::string(value) + "\"";
   const Json* found = look(key);
   if (found == nullptr) return;
   if (found->string() == nullptr || *found->string() != value)
@@ -274,6 +284,7 @@ void Config::only(std::string_view key, std::string_view value) {
 }
 
 void Config::absent(std::string_view key) {
+  limits_[std::string(key)] = "off";
   const Json* found = look(key);
   if (found != nullptr && !is_off(*found))
     refuse_value(key, found, "no such setting (it is not supported for this model type)");
@@ -283,6 +294,10 @@ void Config::alias(std::string_view key, std::string_view name) {
   const Json* found = look(key);
   const Json* original = look(name);
   if (found == nullptr || (original != nullptr && *found == *original)) return;
+  if (original == nullptr) {
+    aliases_.emplace(name, key);
+    return;
+  }
   refuse_value(key, found, "the value of \"" + std::string(name) + "\", of which it is another name");
 }
 

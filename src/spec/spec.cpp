@@ -17,6 +17,7 @@ std::vector<Block> repeat(std::int64_t count, const Block& block) {
 }
 
 std::vector<float> alibi_slopes(std::int64_t heads, double max_bias) {
+  if (heads > kMostSlopes) return {};
   const auto whole = static_cast<std::int64_t>(std::bit_floor(static_cast<std::uint64_t>(heads)));
   const auto power = [max_bias](std::int64_t count, std::int64_t exponent) {
     const double base = std::exp2(-max_bias / static_cast<double>(count));

@@ -36,6 +36,7 @@ struct PositionTable {
   /// Tokens of this id stand at row `offset - 1` and are not counted in the positions of those behind them.
   std::optional<std::int64_t> skipped_id;
   std::optional<Sinusoid> computed;  ///< what the table is where the checkpoint has none
+  bool behind_norm = false;          ///< the embedding's norm is done before positions join
 };
 
 /// Tables of another width than the stream, with a matrix between the two.
@@ -233,11 +234,18 @@ struct TopProjection {
   bool bias = false;
 };
 
+/// Rotations that a checkpoint may bring along, one set for all blocks; they hold instead of those of the config.
+struct StoredRotation {
+  std::int64_t pairs = 0;
+  std::int64_t rows = 0;  ///< of a table [rows, 2 * pairs] of sines | cosines; 0: radians a position, [pairs]
+};
+
 struct Stack {
   Embedding embedding;
   std::vector<Block> blocks;
   std::optional<Norm> top;                ///< the final norm
   std::optional<TopProjection> projection;  ///< behind it
+  std::optional<StoredRotation> rotation;
   std::optional<Norm> relative_norm;      ///< over the table of relative positions (Disentangled)
   [[nodiscard]] std::int64_t final_width(std::int64_t width) const noexcept {
     return projection ? projection->width : width;
@@ -263,6 +271,9 @@ struct Head {
 /// How the decoder of an encoder-decoder gets its first token and its shifted labels.
 struct DecoderStart {
   std::int64_t start_id = 0;
+  /// Labels follow their own last token other than this padding, not start_id. (transformers, modeling_mbart.py:
+  /// shift_tokens_right)
+  std::optional<std::int64_t> wrapped_before_id;
 };
 
 struct ModelSpec {
@@ -281,7 +292,9 @@ struct ModelSpec {
 /// `count` copies of a block.
 [[nodiscard]] std::vector<Block> repeat(std::int64_t count, const Block& block);
 
-/// The slopes of Alibi for any number of heads. (transformers, modeling_bloom.py: build_alibi_tensor)
+/// More heads than any model has: no slopes are made for more.
+inline constexpr std::int64_t kMostSlopes = 4096;
+/// The slopes of Alibi for up to kMostSlopes heads. (transformers, modeling_bloom.py: build_alibi_tensor)
 [[nodiscard]] std::vector<float> alibi_slopes(std::int64_t heads, double max_bias = 8);
 
 }  // namespace layerscope

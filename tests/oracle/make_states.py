@@ -6,6 +6,7 @@ final norm, and the logits where the model has a head. Each row is computed alon
 
 import argparse
 import importlib
+import inspect
 import json
 import pathlib
 import pkgutil
@@ -47,10 +48,16 @@ def randomise(model, tiny):
     """Fills every parameter from a generator seeded by the model's name."""
     random = numpy.random.default_rng(zlib.crc32(tiny.name.encode()))
     with torch.no_grad():
-        for name, parameter in sorted(model.named_parameters()):
+        corrections = [(name, buffer) for name, buffer in model.named_buffers() if name.endswith("correction_bias")]
+        for name, parameter in sorted([*model.named_parameters(), *corrections]):
+            if any(part in name for part in tiny.kept):
+                continue
             mean, std = spread(name, parameter, tiny)
             values = random.standard_normal(tuple(parameter.shape)) * std + mean
             parameter.copy_(torch.from_numpy(numpy.asarray(values, dtype=numpy.float32)))
+        for name, buffer in sorted(model.named_buffers()):
+            if name.endswith("final_logits_bias"):
+                buffer.copy_(torch.from_numpy(random.standard_normal(tuple(buffer.shape)).astype(numpy.float32)))
 
 
 def make(tiny, folder):
@@ -61,7 +68,7 @@ def make(tiny, folder):
     randomise(model, tiny)
     model.to(getattr(torch, tiny.storage))
     shutil.rmtree(folder, ignore_errors=True)
-    model.save_pretrained(folder)
+    model.save_pretrained(folder, **({"save_original_format": False} if tiny.in_memory else {}))
     for pattern, replacement in tiny.rename:
         path = folder / "model.safetensors"
         tensors = {re.sub(pattern, replacement, name): tensor for name, tensor in load_file(path).items()}
@@ -70,8 +77,9 @@ def make(tiny, folder):
 
 def load(folder):
     architecture = json.loads((folder / "config.json").read_text())["architectures"][0]
+    eager = {"attn_implementation": "eager"} | ({"experts_implementation": "eager"} if GENERATION >= 5 else {})
     model, info = getattr(transformers, architecture).from_pretrained(
-        folder, dtype=torch.float32, attn_implementation="eager", output_loading_info=True
+        folder, dtype=torch.float32, output_loading_info=True, **eager
     )
     assert not info["missing_keys"] and not info["unexpected_keys"], info
     return model.eval()
@@ -87,7 +95,7 @@ def make_rows(tiny, model):
             for at, special in enumerate(tiny.special_ids):
                 ids[3 + 2 * at] = special
         inputs = {"input_ids": ids}
-        if config.is_encoder_decoder:
+        if has_two_stacks(tiny, config):
             vocabulary = getattr(config, "decoder_vocab_size", None) or config.vocab_size
             target = random.integers(0, vocabulary, max(1, length * 2 // 3)).tolist()
             inputs["decoder_input_ids"] = [config.decoder_start_token_id] + target[1:]
@@ -143,11 +151,12 @@ def stack_sites(prefix, states, ends, width_note):
 
 def run(tiny, model):
     config = model.config.get_text_config()
-    base = model.base_model
-    if config.is_encoder_decoder:
+    base = model.base_model if model.base_model is not model else getattr(model, "model", model)
+    two = has_two_stacks(tiny, config)
+    if two:
         stacks = {"enc.": model.get_encoder(), "dec.": model.get_decoder()}
     else:
-        stacks = {"": base}
+        stacks = {"": getattr(base, "decoder", base)}  # OPT's own model is stepped over by its head
     tensors = {}
     for row, inputs in enumerate(make_rows(tiny, model)):
         batch = {key: torch.tensor([ids]) for key, ids in inputs.items()}
@@ -169,14 +178,13 @@ def run(tiny, model):
             output = model(**batch, **extra, output_hidden_states=True, return_dict=True)
             for end in ends.values():
                 end.remove()
-        if config.is_encoder_decoder:
+        if two:
             sites = stack_sites("enc.", output["encoder_hidden_states"], ends["enc."], row)
             sites |= stack_sites("dec.", output["decoder_hidden_states"], ends["dec."], row)
         else:
             sites = stack_sites("", output["hidden_states"], ends[""], row)
         if "logits" in output and row == 2:
             sites["logits"] = output["logits"][0].clone()
-        two = "decoder_input_ids" in inputs
         names = {
             "input_ids": "enc.input_ids" if two else "input_ids",
             "decoder_input_ids": "dec.input_ids",
@@ -189,8 +197,12 @@ def run(tiny, model):
     return tensors
 
 
+def has_two_stacks(tiny, config):
+    return config.is_encoder_decoder and "Encoder" not in tiny.architecture
+
+
 def accepts_cache(model):
-    return "use_cache" in model.forward.__code__.co_varnames or hasattr(model.config, "use_cache")
+    return "use_cache" in inspect.signature(model.forward).parameters
 
 
 def distance(a, b):

@@ -16,7 +16,9 @@ class Tiny:
     last: str = ""  # path of the module whose output is the un-normed top; empty: the last of the list of layers
     special_ids: tuple = ()  # ids put into row 2 at tokens 3, 5, ...: padding and mask ids whose meaning matters
     spreads: dict = field(default_factory=dict)  # part of a parameter's name -> (mean, standard deviation)
+    kept: tuple = ()  # parts of names of parameters that stay as the model makes them
     rename: tuple = ()  # (regular expression, replacement) of stored names: spellings of old checkpoints
+    in_memory: bool = False  # stored with the names and shapes that transformers 5 holds in memory
 
     @property
     def generation(self):

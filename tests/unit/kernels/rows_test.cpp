@@ -178,8 +178,8 @@ TEST_P(RowKernels, RotationTurnsPairs) {
   }
 }
 
-const Activation kActivations[] = {Activation::kNone,     Activation::kRelu,   Activation::kGeluErf,
-                                   Activation::kGeluTanh, Activation::kSilu,   Activation::kQuickGelu,
+const Activation kActivations[] = {Activation::kNone,     Activation::kRelu,    Activation::kGeluErf,
+                                   Activation::kGeluTanh, Activation::kSilu,    Activation::kQuickGelu,
                                    Activation::kTanh,     Activation::kSigmoid, Activation::kReluSquared};
 
 /// Arguments from denormals to the largest float, both signs.

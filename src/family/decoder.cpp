@@ -1,0 +1,58 @@
+#include "family/decoder.h"
+
+#include <algorithm>
+#include <cmath>
+#include <string>
+#include <utility>
+
+namespace layerscope {
+
+void alias_gpt2_names(Config& c) {
+  c.alias("hidden_size", "n_embd");
+  c.alias("max_position_embeddings", "n_positions");
+  c.alias("num_attention_heads", "n_head");
+  c.alias("num_hidden_layers", "n_layer");
+}
+
+std::int64_t head_width(Config& c, std::int64_t width, std::int64_t heads) {
+  const std::int64_t head = std::max<std::int64_t>(width / heads, 1);
+  c.require(head * heads == width, "the width " + std::to_string(width) + " is not a multiple of the " +
+                                       std::to_string(heads) + " attention heads");
+  c.only("head_dim", head);
+  return head;
+}
+
+Attention causal_attention(Config& c, std::int64_t head, std::int64_t heads, std::int64_t kv_heads) {
+  c.require(heads % kv_heads == 0, std::to_string(heads) + " attention heads are not a multiple of the " +
+                                       std::to_string(kv_heads) + " key heads");
+  return {.heads = heads,
+          .kv_heads = kv_heads,
+          .d_qk = head,
+          .d_v = head,
+          .keys = KeySource::kSelfCausal,
+          .scale = static_cast<float>(1 / std::sqrt(static_cast<double>(head)))};
+}
+
+Block pre_norm_block(const Norm& norm, const Attention& attention, const Mlp& mlp, bool parallel) {
+  const auto reads = parallel ? Step::Reads::kBlockInput : Step::Reads::kStream;
+  return {{Step{.slot = "attn", .pre = norm, .mixer = attention},
+           Step{.slot = "mlp", .reads = reads, .pre = norm, .mixer = mlp}}};
+}
+
+std::optional<Head> language_head(Config& c, bool tied, bool bias) {
+  if (!c.architecture_ends_in({"ForCausalLM", "LMHeadModel", "DoubleHeadsModel"})) return std::nullopt;
+  return Head{.tied = c.flag("tie_word_embeddings", tied), .bias = bias};
+}
+
+ModelSpec causal_or_not(Config& c, ModelSpec model) {
+  if (c.flag("is_causal", true)) return model;
+  for (Block& block : model.decoder->blocks) {
+    auto& attention = std::get<Attention>(block.steps.front().mixer);
+    attention.keys = KeySource::kSelf;
+    if (attention.window) ++*attention.window;
+  }
+  model.encoder = std::exchange(model.decoder, std::nullopt);
+  return model;
+}
+
+}  // namespace layerscope
