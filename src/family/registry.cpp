@@ -7,13 +7,13 @@ namespace layerscope {
 
 std::span<const Family* const> families() {
   static constexpr std::array kFamilies = {
-      &kAlbert,    &kApertus,    &kBart,      &kBert,       &kBioGpt,     &kBloom,     &kCodeGen,      &kCohere,
-      &kDeepSeek,  &kDistilbert, &kElectra,   &kErnie45,    &kEsm,        &kEurobert,  &kExaone,       &kFalcon,
-      &kGemma,     &kGemmaLater, &kGlm,       &kGpt2,       &kGptBigCode, &kGptJ,      &kGptNeo,       &kGptNeoX,
-      &kGptOss,    &kGraniteMoe, &kHelium,    &kHunyuan,    &kLfm2,       &kLlama,     &kMegatronBert, &kMistral,
-      &kMixtral,   &kModernbert, &kMpnet,     &kMpt,        &kNemotron,   &kNomicBert, &kOlmo,         &kOlmoe,
-      &kOlmoLater, &kOpt,        &kPersimmon, &kPhi,        &kPhi3,       &kQwen,      &kQwenMoe,      &kRoberta,
-      &kRoformer,  &kSmolLm,     &kStableLm,  &kStarcoder2, &kT5,         &kXglm,
+      &kAlbert,  &kApertus,   &kBart,       &kBert,      &kBioGpt,     &kBloom,      &kCodeGen,   &kCohere,
+      &kDeberta, &kDeepSeek,  &kDistilbert, &kElectra,   &kErnie45,    &kEsm,        &kEurobert,  &kExaone,
+      &kFalcon,  &kGemma,     &kGemmaLater, &kGlm,       &kGpt2,       &kGptBigCode, &kGptJ,      &kGptNeo,
+      &kGptNeoX, &kGptOss,    &kGraniteMoe, &kHelium,    &kHunyuan,    &kLfm2,       &kLlama,     &kMegatronBert,
+      &kMistral, &kMixtral,   &kModernbert, &kMpnet,     &kMpt,        &kNemotron,   &kNomicBert, &kOlmo,
+      &kOlmoe,   &kOlmoLater, &kOpt,        &kPersimmon, &kPhi,        &kPhi3,       &kQwen,      &kQwenMoe,
+      &kRoberta, &kRoformer,  &kSmolLm,     &kStableLm,  &kStarcoder2, &kT5,         &kXglm,
   };
   return kFamilies;
 }
