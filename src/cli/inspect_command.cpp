@@ -179,8 +179,7 @@ std::string inspect_text(const ModelState& state, bool all, ColorDepth color) {
 }  // namespace
 
 Result<int> run_inspect(const InspectArguments& arguments, Context& context) {
-  LAYERSCOPE_ASSIGN(const std::unique_ptr<Model> model,
-                    Model::open(arguments.model, context.common.open_options(false)));
+  LAYERSCOPE_ASSIGN(const std::unique_ptr<Model> model, open_model(arguments.model, context, false));
   const ModelState& state = model->state();
   context.out.write(context.common.json ? inspect_json(state)
                                         : inspect_text(state, arguments.all, context.terminal.color));

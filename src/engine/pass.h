@@ -72,6 +72,7 @@ class StackPass {
 
   /// The token, type and position rows for tokens first ..., of the tables' width.
   void look_up(std::int64_t first, const MutableRows& out, bool tokens, bool others);
+  void add_positions(std::int64_t first, const MutableRows& out);
   /// The row of the position table for every token.
   [[nodiscard]] std::vector<std::int32_t> position_rows(const PositionTable& table) const;
   /// By sequence, what its token rows are scaled by; 0 for mask tokens.

@@ -42,13 +42,17 @@ void StackPass::look_up(std::int64_t first, const MutableRows& out, bool tokens,
   if (!others) return;
   if (embedding.types > 0) {
     std::vector<std::int32_t> types(count, 0);
-    if (!input_.type_ids.empty())
-      std::copy_n(input_.type_ids.begin() + first, out.rows, types.begin());
+    if (!input_.type_ids.empty()) std::copy_n(input_.type_ids.begin() + first, out.rows, types.begin());
     backend_.gather(weights_.type, types, 1, true, out);
   }
-  if (embedding.positions)
-    backend_.gather(weights_.position, std::span(position_rows_).subspan(from, count), 1, true, out);
+  if (embedding.positions && !embedding.positions->behind_norm) add_positions(first, out);
   if (embedding.tasks > 0) backend_.gather(weights_.task, std::vector<std::int32_t>(count, 0), 1, true, out);
+}
+
+void StackPass::add_positions(std::int64_t first, const MutableRows& out) {
+  const auto rows =
+      std::span(position_rows_).subspan(static_cast<std::size_t>(first), static_cast<std::size_t>(out.rows));
+  backend_.gather(weights_.position, rows, 1, true, out);
 }
 
 Status StackPass::embed() {
@@ -74,6 +78,7 @@ Status StackPass::embed() {
       look_up(first, x, true, true);
       if (norm != nullptr) backend_.norm(*norm, x.view(), x);
     }
+    if (embedding.positions && embedding.positions->behind_norm) add_positions(first, x);
   }
   LAYERSCOPE_TRY(check(x_.view(), 0, qualified("embed"), input_.offsets));
   return show(plan_.wants(id_, -1, -1, SiteKind::kEmbed), 0, x_.view());

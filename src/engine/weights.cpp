@@ -1,5 +1,8 @@
 #include "engine/weights.h"
 
+#include <algorithm>
+#include <cmath>
+
 #include "base/try.h"
 #include "engine/loader.h"
 #include "engine/positions.h"
@@ -91,6 +94,13 @@ Result<StackWeights> load_stack(Loader& loader, const Stack& stack) {
   if (stack.projection) {
     LAYERSCOPE_ASSIGN(weights.top_projection, loader.linear({"top_projection"}, stack.projection->bias));
   }
+  if (stack.rotation && loader.has("rotation.weight")) {
+    std::vector<float> stored = loader.elements("rotation.weight");
+    if (stack.rotation->rows > 0)
+      weights.angles.emplace(stored, stack.rotation->pairs);
+    else
+      weights.frequencies = FixedFrequencies{.inverse = std::move(stored)};
+  }
   if (loader.has("score.weight")) weights.score = loader.elements("score.weight");
   if (loader.has("relative.weight")) weights.relative = loader.elements("relative.weight");
   weights.relative_norm = loader.norm("relative_norm", stack.relative_norm);
@@ -119,8 +129,9 @@ Result<MlpWeights> load_mlp(Loader& loader, const std::string& at, const Mlp& ml
     LAYERSCOPE_ASSIGN(weights.in, loader.linear({up}, mlp.bias, mlp.xielu ? Activation::kNone : mlp.activation));
   }
   if (mlp.xielu) {
-    weights.alpha_p = loader.elements(at + "alpha_p.weight").front();
-    weights.alpha_n = loader.elements(at + "alpha_n.weight").front();
+    const auto softplus = [](float value) { return std::max(value, 0.0F) + std::log1p(std::exp(-std::abs(value))); };
+    weights.alpha_p = softplus(loader.elements(at + "alpha_p.weight").front());
+    weights.alpha_n = mlp.xielu->beta + softplus(loader.elements(at + "alpha_n.weight").front());
   }
   LAYERSCOPE_ASSIGN(weights.down, loader.linear({at + "down"}, mlp.bias));
   return weights;

@@ -31,7 +31,7 @@ Result<std::unique_ptr<ExpertsWeights>> load_experts(Loader& loader, const std::
   mlp.bias = false;
   LAYERSCOPE_ASSIGN(weights->shared, load_mlp(loader, at + "shared.", mlp));
   if (experts.shared->gated) {
-    LAYERSCOPE_ASSIGN(weights->shared_gate, loader.linear({at + "shared_gate"}, false));
+    LAYERSCOPE_ASSIGN(weights->shared_gate, loader.linear({at + "shared_gate"}, false, Activation::kSigmoid));
   }
   return weights;
 }

@@ -7,6 +7,7 @@ namespace layerscope {
 namespace {
 
 ModelSpec describe(Config& c) {
+  c.ignore("position_embedding_type");
   const std::int64_t head = c.size("hidden_size") / c.size("num_attention_heads");
   const Rope rope = c.rope(head, {.interleaved = true});
   ModelSpec spec = describe_bert(c, {.rope = rope,

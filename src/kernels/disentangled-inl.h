@@ -5,7 +5,7 @@
 // queries a key is seen over few distances. Every element is one chain over the depth or the keys.
 #pragma once
 
-#include "kernels/attention_pack-inl.h"
+#include "kernels/attention-inl.h"
 #include "kernels/micro-inl.h"
 
 LAYERSCOPE_BEGIN_KERNELS

@@ -105,6 +105,8 @@ Status open_folder(const std::string& folder, const OpenOptions& options, ModelS
   state.info.two_stacks = state.spec.two_stacks();
   state.info.vocabulary_size = embedding.vocabulary_size;
   if (embedding.positions) state.info.max_tokens = embedding.positions->rows - embedding.positions->offset;
+  if (const auto& rotation = state.main_stack().rotation; rotation && rotation->rows > 0)
+    state.info.max_tokens = rotation->rows;
   state.sites = enumerate_sites(state.spec);
   return load_engine(options, state);
 }

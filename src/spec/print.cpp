@@ -136,10 +136,13 @@ std::string embedding_text(const Embedding& embedding) {
   };
   projected(At::kTokens);
   if (embedding.types > 0) text += " + type[" + std::to_string(embedding.types) + "]";
-  if (embedding.positions) text += " + position[" + std::to_string(embedding.positions->rows) + "]";
+  const std::optional<PositionTable>& table = embedding.positions;
+  const std::string positions = table ? " + position[" + std::to_string(table->rows) + "]" : "";
+  if (table && !table->behind_norm) text += positions;
   if (embedding.tasks > 0) text += " + task 0";
   projected(At::kSum);
   if (embedding.norm) text = norm_text(*embedding.norm) + "(" + text + ")";
+  if (table && table->behind_norm) text += positions;
   projected(At::kNormed);
   return "x = " + text;
 }

@@ -186,6 +186,12 @@ void collect(Collector& out, const Stack& stack) {
     }
   }
   out.enter("");
+  if (const auto& rotation = stack.rotation) {
+    const bool table = rotation->rows > 0;
+    out.add("rotation.weight", table ? SlotKind::kTable : SlotKind::kVector,
+            table ? Shape{rotation->rows, 2 * rotation->pairs} : Shape{rotation->pairs})
+        .optional = true;
+  }
   out.norm("top", stack.top, out.width);
   if (stack.projection) out.matrix("top_projection", stack.projection->width, out.width, stack.projection->bias);
 }

@@ -36,6 +36,7 @@ struct PositionTable {
   /// Tokens of this id stand at row `offset - 1` and are not counted in the positions of those behind them.
   std::optional<std::int64_t> skipped_id;
   std::optional<Sinusoid> computed;  ///< what the table is where the checkpoint has none
+  bool behind_norm = false;          ///< the embedding's norm is done before positions join
 };
 
 /// Tables of another width than the stream, with a matrix between the two.
@@ -85,7 +86,7 @@ struct BucketBias {
   std::int64_t used_buckets = 0;  ///< of the table's, 0 = all
 };
 
-/// Scores between contents and relative positions. (He et al. 2021, DeBERTa)
+/// Scores between contents and relative positions. (He et al. 2021)
 struct Disentangled {
   std::int64_t span = 0;          ///< rows of the table of relative positions: 2 * span, one table for the stack
   std::int64_t buckets = 0;       ///< logarithmic buckets of distances on each side; 0 = distances as they are
@@ -112,7 +113,7 @@ struct HeadNorm {
   Span span = Span::kHead;
 };
 
-/// Queries and keys through narrow matrices. (DeepSeek-V2; transformers, modeling_deepseek_v3.py) The last `rotated`
+/// Queries and keys through narrow matrices. (Liu et al. 2024; transformers, modeling_deepseek_v3.py) The last `rotated`
 /// elements of every head turn; those of the keys are one set shared by all heads.
 struct LatentProjection {
   std::optional<std::int64_t> q_rank;  ///< none: queries come from one full matrix
@@ -161,7 +162,7 @@ struct Router {
   enum class Rule : std::uint8_t {
     kSoftmaxThenTop,  ///< softmax over all, the `chosen` largest
     kTopThenSoftmax,  ///< the `chosen` largest scores, softmax over them
-    kSigmoidGroups,   ///< sigmoid; chosen by value + correction within the best groups. (DeepSeek-V3)
+    kSigmoidGroups,   ///< sigmoid; chosen by value + correction within the best groups. (Liu et al. 2024)
   };
   Rule rule = Rule::kSoftmaxThenTop;
   std::int64_t experts = 0, chosen = 0;
@@ -233,11 +234,18 @@ struct TopProjection {
   bool bias = false;
 };
 
+/// Rotations that a checkpoint may bring along, one set for all blocks; they hold instead of those of the config.
+struct StoredRotation {
+  std::int64_t pairs = 0;
+  std::int64_t rows = 0;  ///< of a table [rows, 2 * pairs] of sines | cosines; 0: radians a position, [pairs]
+};
+
 struct Stack {
   Embedding embedding;
   std::vector<Block> blocks;
   std::optional<Norm> top;                ///< the final norm
   std::optional<TopProjection> projection;  ///< behind it
+  std::optional<StoredRotation> rotation;
   std::optional<Norm> relative_norm;      ///< over the table of relative positions (Disentangled)
   [[nodiscard]] std::int64_t final_width(std::int64_t width) const noexcept {
     return projection ? projection->width : width;
@@ -263,6 +271,9 @@ struct Head {
 /// How the decoder of an encoder-decoder gets its first token and its shifted labels.
 struct DecoderStart {
   std::int64_t start_id = 0;
+  /// Labels follow their own last token other than this padding, not start_id. (transformers, modeling_mbart.py:
+  /// shift_tokens_right)
+  std::optional<std::int64_t> wrapped_before_id;
 };
 
 struct ModelSpec {

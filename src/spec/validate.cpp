@@ -5,7 +5,7 @@
 namespace layerscope {
 namespace {
 
-constexpr std::int64_t kMaxExperts = std::int64_t{1} << 17;   // of all blocks together; DeepSeek-V3 has 15,000
+constexpr std::int64_t kMaxExperts = std::int64_t{1} << 17;   // of all blocks together; real models have up to 15,000
 constexpr std::int64_t kMaxComputed = std::int64_t{1} << 26;  // elements of a computed position table
 constexpr std::int64_t kMaxElements = std::int64_t{1} << 42;  // of one tensor
 constexpr std::int64_t kMaxTaps = 1024;

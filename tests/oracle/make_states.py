@@ -55,6 +55,9 @@ def randomise(model, tiny):
             mean, std = spread(name, parameter, tiny)
             values = random.standard_normal(tuple(parameter.shape)) * std + mean
             parameter.copy_(torch.from_numpy(numpy.asarray(values, dtype=numpy.float32)))
+        for name, buffer in sorted(model.named_buffers()):
+            if name.endswith("final_logits_bias"):
+                buffer.copy_(torch.from_numpy(random.standard_normal(tuple(buffer.shape)).astype(numpy.float32)))
 
 
 def make(tiny, folder):
@@ -92,7 +95,7 @@ def make_rows(tiny, model):
             for at, special in enumerate(tiny.special_ids):
                 ids[3 + 2 * at] = special
         inputs = {"input_ids": ids}
-        if config.is_encoder_decoder:
+        if has_two_stacks(tiny, config):
             vocabulary = getattr(config, "decoder_vocab_size", None) or config.vocab_size
             target = random.integers(0, vocabulary, max(1, length * 2 // 3)).tolist()
             inputs["decoder_input_ids"] = [config.decoder_start_token_id] + target[1:]
@@ -148,8 +151,9 @@ def stack_sites(prefix, states, ends, width_note):
 
 def run(tiny, model):
     config = model.config.get_text_config()
-    base = model.base_model
-    if config.is_encoder_decoder:
+    base = model.base_model if model.base_model is not model else getattr(model, "model", model)
+    two = has_two_stacks(tiny, config)
+    if two:
         stacks = {"enc.": model.get_encoder(), "dec.": model.get_decoder()}
     else:
         stacks = {"": getattr(base, "decoder", base)}  # OPT's own model is stepped over by its head
@@ -174,14 +178,13 @@ def run(tiny, model):
             output = model(**batch, **extra, output_hidden_states=True, return_dict=True)
             for end in ends.values():
                 end.remove()
-        if config.is_encoder_decoder:
+        if two:
             sites = stack_sites("enc.", output["encoder_hidden_states"], ends["enc."], row)
             sites |= stack_sites("dec.", output["decoder_hidden_states"], ends["dec."], row)
         else:
             sites = stack_sites("", output["hidden_states"], ends[""], row)
         if "logits" in output and row == 2:
             sites["logits"] = output["logits"][0].clone()
-        two = "decoder_input_ids" in inputs
         names = {
             "input_ids": "enc.input_ids" if two else "input_ids",
             "decoder_input_ids": "dec.input_ids",
@@ -192,6 +195,10 @@ def run(tiny, model):
             tensors[f"r{row}.{names[key]}"] = torch.tensor(ids, dtype=dtype)
         tensors |= {f"r{row}.{name}": value for name, value in sites.items()}
     return tensors
+
+
+def has_two_stacks(tiny, config):
+    return config.is_encoder_decoder and "Encoder" not in tiny.architecture
 
 
 def accepts_cache(model):
