@@ -1,5 +1,8 @@
 #include "engine/weights.h"
 
+#include <algorithm>
+#include <cmath>
+
 #include "base/try.h"
 #include "engine/loader.h"
 #include "engine/positions.h"
@@ -128,8 +131,9 @@ Result<MlpWeights> load_mlp(Loader& loader, const std::string& at, const Mlp& ml
     LAYERSCOPE_ASSIGN(weights.in, loader.linear({up}, mlp.bias, mlp.xielu ? Activation::kNone : mlp.activation));
   }
   if (mlp.xielu) {
-    weights.alpha_p = loader.elements(at + "alpha_p.weight").front();
-    weights.alpha_n = loader.elements(at + "alpha_n.weight").front();
+    const auto softplus = [](float value) { return std::max(value, 0.0F) + std::log1p(std::exp(-std::abs(value))); };
+    weights.alpha_p = softplus(loader.elements(at + "alpha_p.weight").front());
+    weights.alpha_n = mlp.xielu->beta + softplus(loader.elements(at + "alpha_n.weight").front());
   }
   LAYERSCOPE_ASSIGN(weights.down, loader.linear({at + "down"}, mlp.bias));
   return weights;

@@ -25,11 +25,11 @@ WIDTHS = ("intermediate_size", "ffn_hidden_size", "d_ff", "encoder_ffn_dim", "de
 def mutated(tiny, chance):
     """The same settings with another vocabulary, depth, MLP width, epsilon and seed."""
     config = dict(tiny.config)
-    lists = any(isinstance(value, (list, tuple)) for value in config.values())
+    fixed = bool(tiny.last) or any(isinstance(value, (list, tuple)) for value in config.values())
     for key in config:
         if key == "vocab_size":
             config[key] += chance.randrange(1, 40)
-        elif key in LAYERS and not lists:
+        elif key in LAYERS and not fixed:
             config[key] += chance.randrange(0, 3)
         elif key in WIDTHS and isinstance(config[key], int):
             config[key] += 2 * chance.randrange(0, 9)
