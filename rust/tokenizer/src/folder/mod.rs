@@ -15,6 +15,7 @@ use std::collections::HashSet;
 
 use serde_json::{json, Map, Value};
 use tokenizers::processors::PostProcessorWrapper;
+use tokenizers::AddedToken;
 
 use class::{Choice, Class, Tokens};
 pub use files::Files;
@@ -110,12 +111,11 @@ fn from_older_files(
                       "pre_tokenizer": draft.pre_tokenizer, "model": draft.model, "decoder": draft.decoder,
                       "post_processor": null});
     let mut loaded = load::load(json.to_string().as_bytes()).map_err(|failure| failure.within(draft.file))?;
-    if class == Class::Esm {
-        let entries: Vec<_> = loaded.tokenizer.get_vocab(false).into_keys().map(inner_word).collect();
-        loaded.tokenizer.add_tokens(entries).map_err(|error| Failure::new(Kind::Model, error.to_string()))?;
-    }
     let named: Vec<_> = tokens.all().cloned().collect();
     add_tokens(&mut loaded, settings, &named, settings.extra.as_ref().unwrap_or(&extra))?;
+    if class == Class::Esm {
+        add_entries(&mut loaded)?;
+    }
     check_ids(&loaded, settings)?;
     loaded.post_processor = post_processor(&loaded, &draft, class, settings, tokens)?;
     load::check_post_processor(&loaded.tokenizer, loaded.post_processor.as_ref())
@@ -123,8 +123,19 @@ fn from_older_files(
     Ok(loaded)
 }
 
-fn inner_word(content: String) -> tokenizers::AddedToken {
-    tokenizers::AddedToken { content, normalized: false, ..Default::default() }
+/// Every entry of the vocabulary is found inside words too.
+fn add_entries(loaded: &mut Loaded) -> Result<(), Failure> {
+    let mut entries: Vec<_> = loaded.tokenizer.get_vocab(false).into_iter().map(|(entry, id)| (id, entry)).collect();
+    let added = loaded.tokenizer.get_added_vocabulary().get_added_tokens_decoder();
+    entries.retain(|(id, _)| !added.contains_key(id));
+    entries.sort();
+    let tokens =
+        entries.into_iter().map(|(_, content)| AddedToken { content, normalized: false, ..Default::default() });
+    let tokens: Vec<_> = tokens.collect();
+    match loaded.tokenizer.add_tokens(tokens) {
+        Ok(_) => Ok(()),
+        Err(error) => refuse(words::VOCAB_TXT, error),
+    }
 }
 
 /// Adds tokens as `TokenizersBackend.__init__` does (tokenization_utils_tokenizers.py): those with ids, then named ones
