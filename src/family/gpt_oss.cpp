@@ -11,12 +11,8 @@ ModelSpec describe(Config& c) {
   const bool rotary = c.json().find("rope_parameters") != nullptr || c.json().find("rope_scaling") != nullptr;
   c.require(rotary, "neither \"rope_parameters\" nor \"rope_scaling\" is there, expected one of them (null for none)");
   c.alias("experts_per_token", "num_experts_per_tok");
-  LlamaTraits traits{.epsilon = 1e-5,
-                     .qkv_bias = bias,
-                     .out_bias = bias,
-                     .head_dim = 64,
-                     .kv_heads = 8,
-                     .rope = {.theta = 150000}};
+  LlamaTraits traits{
+      .epsilon = 1e-5, .qkv_bias = bias, .out_bias = bias, .head_dim = 64, .kv_heads = 8, .rope = {.theta = 150000}};
   traits.window = windows(c, c.nullable_size("sliding_window", 128), [](std::int64_t block) { return block % 2 == 0; });
   const Experts experts{.router = {.rule = Router::Rule::kTopThenSoftmax,
                                    .experts = expert_count(c, 128),
@@ -59,10 +55,7 @@ constexpr Bind kBinds[] = {
 
 }  // namespace
 
-const Family kGptOss{.model_types = kTypes,
-                     .describe = describe,
-                     .binds = kBinds,
-                     .prefixes = kLlamaPrefixes,
-                     .ignored = kLlamaIgnored};
+const Family kGptOss{
+    .model_types = kTypes, .describe = describe, .binds = kBinds, .prefixes = kLlamaPrefixes, .ignored = kLlamaIgnored};
 
 }  // namespace layerscope

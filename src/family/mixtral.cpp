@@ -13,8 +13,7 @@ bool everywhere(std::int64_t) { return true; }
 ModelSpec describe_mixtral(Config& c) {
   LlamaTraits traits{.epsilon = 1e-5, .kv_heads = 8, .rope = {.theta = 1e6}};
   traits.window = [window = c.optional_size("sliding_window")](std::int64_t) { return window; };
-  const Router router{
-      .experts = expert_count(c, 8), .chosen = c.size("num_experts_per_tok", 2), .renormalise = true};
+  const Router router{.experts = expert_count(c, 8), .chosen = c.size("num_experts_per_tok", 2), .renormalise = true};
   put_experts(c, traits, {.router = router}, everywhere);
   return describe_llama(c, traits);
 }
@@ -29,9 +28,8 @@ ModelSpec describe_granite(Config& c) {
                      .residual_scale = static_cast<float>(c.real("residual_multiplier", 1))};
   traits.head.scale = static_cast<float>(1 / c.real("logits_scaling", 1));
   c.require(std::isfinite(traits.head.scale), "\"logits_scaling\" is 0, expected a divisor");
-  const Router router{.rule = Router::Rule::kTopThenSoftmax,
-                      .experts = expert_count(c, 8),
-                      .chosen = c.size("num_experts_per_tok", 2)};
+  const Router router{
+      .rule = Router::Rule::kTopThenSoftmax, .experts = expert_count(c, 8), .chosen = c.size("num_experts_per_tok", 2)};
   put_experts(c, traits, {.router = router}, everywhere);
   return describe_llama(c, traits);
 }

@@ -54,6 +54,7 @@ constexpr std::string_view kChangesMathematics[] = {
     "is_encoder_decoder",
     "layer_types",
     "logit_scale",
+    "logits_scaling",
     "no_rope_layers",
     "num_experts",
     "num_local_experts",

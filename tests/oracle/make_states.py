@@ -82,7 +82,7 @@ def load(folder):
         folder, dtype=torch.float32, output_loading_info=True, **eager
     )
     assert not info["missing_keys"] and not info["unexpected_keys"], info
-    return model.eval()
+    return model.eval().float()  # apertus of generation 4 keeps a few numbers in bfloat16 otherwise
 
 
 def make_rows(tiny, model):
