@@ -102,8 +102,10 @@ Result<StackWeights> load_stack(Loader& loader, const Stack& stack) {
       weights.frequencies = FixedFrequencies{.inverse = std::move(stored)};
   }
   if (loader.has("score.weight")) weights.score = loader.elements("score.weight");
-  if (loader.has("relative.weight")) weights.relative = loader.elements("relative.weight");
-  weights.relative_norm = loader.norm("relative_norm", stack.relative_norm);
+  if (loader.has("relative.weight")) {
+    weights.relative = loader.elements("relative.weight");
+    weights.relative_norm = loader.norm("relative_norm", stack.relative_norm);
+  }
   for (std::size_t i = 0; i < stack.blocks.size(); ++i) {
     std::vector<StepWeights> steps;
     const Block& block = stack.blocks[i];

@@ -24,7 +24,7 @@ use languages::Languages;
 use parts::{Draft, Place, Post};
 use settings::{Settings, Spec};
 
-use crate::guard::{Failure, Kind};
+use crate::guard::{guarded, Failure, Kind};
 use crate::load::{self, Loaded};
 
 const TOKENIZER: &str = "tokenizer.json";
@@ -60,6 +60,11 @@ pub fn open(files: &Files) -> Result<Loaded, Failure> {
     Ok(loaded)
 }
 
+/// As `load::load`, with the name of the file in the message, that of a panic too.
+fn load(file: &str, json: &[u8]) -> Result<Loaded, Failure> {
+    guarded(Kind::Model, || load::load(json)).map_err(|failure| failure.within(file))
+}
+
 /// A tokenizer.json is taken as it is; beside it, only tokens are added and languages chosen.
 fn from_json(
     json: &[u8],
@@ -67,7 +72,7 @@ fn from_json(
     tokens: &Tokens,
     languages: Option<&Languages>,
 ) -> Result<Loaded, Failure> {
-    let mut loaded = load::load(json).map_err(|failure| failure.within(TOKENIZER))?;
+    let mut loaded = load(TOKENIZER, json)?;
     // A class's own tokens that nobody has written down count only if the vocabulary knows them.
     let known = |spec: &&Spec| {
         Tokens::of(None, settings).all().any(|said| said == *spec)
@@ -110,7 +115,7 @@ fn from_older_files(
     let json = json!({"version": "1.0", "added_tokens": [], "normalizer": draft.normalizer,
                       "pre_tokenizer": draft.pre_tokenizer, "model": draft.model, "decoder": draft.decoder,
                       "post_processor": null});
-    let mut loaded = load::load(json.to_string().as_bytes()).map_err(|failure| failure.within(draft.file))?;
+    let mut loaded = load(draft.file, json.to_string().as_bytes())?;
     let named: Vec<_> = tokens.all().cloned().collect();
     add_tokens(&mut loaded, settings, &named, settings.extra.as_ref().unwrap_or(&extra))?;
     if class == Class::Esm {

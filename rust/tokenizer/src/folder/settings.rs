@@ -131,7 +131,9 @@ impl Settings {
                 }
                 _ => self.extra = Some(Spec::read_all(file, key, value)?),
             }
-        } else if key.ends_with("_token") && (value.is_null() || value.is_string() || value.is_object()) {
+        } else if NAMES.contains(&key)
+            || key.ends_with("_token") && (value.is_null() || value.is_string() || value.is_object())
+        {
             let spec = if value.is_null() { None } else { Some(Spec::read(file, key, value)?) };
             self.set(key, spec);
         }
