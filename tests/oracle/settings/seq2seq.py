@@ -27,7 +27,7 @@ MODELS = [
     Tiny("bart-base-v4", "BartForConditionalGeneration", bart()),
     Tiny("bart-scaled-v5", "BartModel", bart(41, 15, scale_embedding=True, activation_function="relu", encoder_attention_heads=5, decoder_attention_heads=3)),
     Tiny("bart-untied-v5", "BartForConditionalGeneration", bart(41, 12, tie_word_embeddings=False)),
-    Tiny("bart-decoder-v4", "BartForCausalLM", bart(41, 12, scale_embedding=True, **SMALL)),
+    Tiny("bart-decoder-v4", "BartForCausalLM", bart(41, 12, scale_embedding=True, **SMALL), last="model.decoder.layers.1"),
     Tiny("bart-questions-v5", "BartForQuestionAnswering", bart(41, 12, **SMALL)),
     Tiny("mbart-base-v4", "MBartForConditionalGeneration", bart(scale_embedding=True)),
     Tiny("mbart-plain-v5", "MBartModel", bart(41, 16, activation_function="relu", pad_token_id=3)),
