@@ -89,7 +89,8 @@ class Backend {
   /// rows[i] *= factors[i]
   virtual void scale_rows(std::span<const float> factors, const MutableRows& rows) const noexcept = 0;
   /// out[i] = in[indices[i]], in out's type.
-  virtual void take(const RowsView& in, std::span<const std::int32_t> indices, const MutableRows& out) const noexcept = 0;
+  virtual void take(const RowsView& in, std::span<const std::int32_t> indices,
+                    const MutableRows& out) const noexcept = 0;
   /// x[indices[i]] += factors[i] * t[i]; no index twice.
   virtual void add_at(std::span<const std::int32_t> indices, std::span<const float> factors, const RowsView& t,
                       const MutableRows& x) const noexcept = 0;
@@ -98,8 +99,9 @@ class Backend {
   /// rising id, weights [rows * chosen].
   virtual void route(const RoutingArguments& arguments, const MutableRows& scores, std::span<std::int32_t> ids,
                      std::span<float> weights) const noexcept = 0;
-  /// out[t] = c[t] * (bias + sum over i < taps of kernel[i] * (b * x)[t + i]), channel by channel: `bx` holds b * x with
-  /// taps - 1 rows of history before its first. kernel [width, taps], bias [width] or null. out in the operand's type.
+  /// out[t] = c[t] * (bias + sum over i < taps of kernel[i] * (b * x)[t + i]), channel by channel: `bx` holds b * x
+  /// with taps - 1 rows of history before its first. kernel [width, taps], bias [width] or null. out in the operand's
+  /// type.
   virtual void short_convolution(const float* kernel, const float* bias, std::int64_t taps, const RowsView& bx,
                                  const RowsView& c, const MutableRows& out) const noexcept = 0;
   /// out = a * b, element by element.

@@ -122,8 +122,8 @@ class Binder {
                                    slot.name + ")");
   }
   [[nodiscard]] Error bad_shape(const Slot& slot, const SourceTensor& tensor, const Shape& expected) const {
-    return refuse(tensor.file, "tensor \"" + tensor.name + "\" has shape " + tensor.view.shape.text() +
-                                   ", expected " + expected.text() + " (slot " + slot.name + ")");
+    return refuse(tensor.file, "tensor \"" + tensor.name + "\" has shape " + tensor.view.shape.text() + ", expected " +
+                                   expected.text() + " (slot " + slot.name + ")");
   }
 
   // A slot whose rows are tensors by themselves.
@@ -151,7 +151,8 @@ class Binder {
 
   // How a slot's outputs lie among those of its tensor.
   struct Layout {
-    std::int64_t groups = 1, first = 0, taken = 0, group = 0;  // a group has `group` outputs, the slot's from `first` on
+    std::int64_t groups = 1, first = 0, taken = 0,
+                 group = 0;  // a group has `group` outputs, the slot's from `first` on
   };
   static std::optional<Layout> layout_of(const Slot& slot, const Cut& cut) {
     const std::int64_t rows = slot.shape[0];

@@ -161,9 +161,10 @@ void StackPass::rotate(const Rope& rope, const MutableRows& rows, std::int64_t h
                      .positions = at},
                     part);
   };
-  if (length_independent(rope)) {
-    turned(workspace_.rotations.get(frequencies_for(rope, longest_), longest_), positions, rows);
-    return;
+  if (weights_.angles) return turned(*weights_.angles, positions, rows);
+  if (weights_.frequencies || length_independent(rope)) {
+    const FixedFrequencies frequencies = weights_.frequencies ? *weights_.frequencies : frequencies_for(rope, longest_);
+    return turned(workspace_.rotations.get(frequencies, longest_), positions, rows);
   }
   for (std::size_t s = 0; s + 1 < input_.offsets.size(); ++s) {
     const std::int64_t begin = input_.offsets[s], count = input_.offsets[s + 1] - begin;

@@ -17,8 +17,7 @@ Status StackPass::project_latent(const Place& place, const Attention& attention,
     MutableRows in;
     LAYERSCOPE_TRY(read(place, first, count, in));
     const MutableRows tile_q = slice(q, first, count), tile_k = slice(k, first, count), tile_v = slice(v, first, count);
-    const MutableRows ranks =
-        workspace_.ranks.rows(stream_type_, count, q_width + latent.kv_rank + latent.rotated);
+    const MutableRows ranks = workspace_.ranks.rows(stream_type_, count, q_width + latent.kv_rank + latent.rotated);
     LAYERSCOPE_TRY(backend_.linear(*weights.in, in.view(), ranks, *workspace_.scratch));
     if (latent.q_rank) {
       const MutableRows normed = workspace_.normed_ranks.rows(operand_type_, count, *latent.q_rank);

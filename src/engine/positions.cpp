@@ -20,6 +20,15 @@ Rotation::Rotation(const FixedFrequencies& frequencies, std::int64_t positions) 
   }
 }
 
+Rotation::Rotation(std::span<const float> table, std::int64_t pairs) {
+  const auto half = static_cast<std::size_t>(pairs);
+  for (std::size_t row = 0; row < table.size(); row += 2 * half) {
+    const std::span<const float> sines = table.subspan(row, half), cosines = table.subspan(row + half, half);
+    sine.insert(sine.end(), sines.begin(), sines.end());
+    cosine.insert(cosine.end(), cosines.begin(), cosines.end());
+  }
+}
+
 const Rotation& RotationCache::get(const FixedFrequencies& frequencies, std::int64_t positions) {
   constexpr std::size_t kMostEntries = 16;  // length-dependent frequencies make a new one for every length
   for (auto& entry : entries_) {
@@ -92,8 +101,8 @@ std::vector<float> sinusoid_table(Sinusoid rule, const PositionTable& positions,
     }
     const std::int64_t sines = half + width % 2;
     for (std::int64_t j = 0; j < width; ++j) {
-      const double angle = static_cast<double>(row) /
-                           std::pow(10000.0, 2 * static_cast<double>(j / 2) / static_cast<double>(width));
+      const double angle =
+          static_cast<double>(row) / std::pow(10000.0, 2 * static_cast<double>(j / 2) / static_cast<double>(width));
       out[j % 2 == 0 ? j / 2 : sines + j / 2] = static_cast<float>(j % 2 == 0 ? std::sin(angle) : std::cos(angle));
     }
   }

@@ -14,6 +14,8 @@ namespace layerscope {
 struct Rotation {
   std::vector<float> cosine, sine;
   Rotation(const FixedFrequencies& frequencies, std::int64_t positions);
+  /// From a table [positions, 2 * pairs] of sines | cosines.
+  Rotation(std::span<const float> table, std::int64_t pairs);
 };
 
 /// Rotations of earlier batches, kept because a cosine costs more than a product.

@@ -9,7 +9,7 @@
 namespace layerscope {
 
 /// The row for a query that stands `distance` tokens behind a key (before it, where negative). (transformers,
-/// modeling_deberta_v2.py: make_log_bucket_position, in its float32)
+/// make_log_bucket_position, in its float32)
 [[nodiscard]] std::int64_t relative_row(const Disentangled& relative, std::int64_t distance);
 
 /// The rows of all distances in sequences of up to `longest` tokens.

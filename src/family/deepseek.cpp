@@ -1,8 +1,10 @@
 // DeepSeek-V3 (DeepSeek-AI 2024): latent attention, experts chosen by groups and one that all tokens take.
-// transformers, src/transformers/models/deepseek_v3/modeling_deepseek_v3.py.
+// transformers, src/transformers/models/deepseek_v3/modeling_deepseek_v3.py. Experts outside the chosen groups are never
+// taken, as in transformers 5; in 4 they count as 0, which differs where corrections make other values negative.
 #include <cmath>
 
-#include "family/llama_relative.h"
+#include "family/decoder.h"
+#include "family/llama.h"
 #include "family/registry.h"
 
 namespace layerscope {
@@ -59,8 +61,6 @@ Experts grouped_experts(Config& c, Activation activation) {
   const std::int64_t group = router.experts / router.groups;
   c.require(group * router.groups == router.experts && group >= 2,
             "\"n_routed_experts\" does not fall into \"n_group\" groups of two or more");
-  c.require(router.chosen_groups <= router.groups && router.chosen <= router.chosen_groups * group,
-            "\"topk_group\" groups of experts are fewer than \"num_experts_per_tok\" or more than there are");
   return {.router = router,
           .hidden = hidden,
           .activation = activation,
@@ -74,14 +74,14 @@ ModelSpec describe(Config& c) {
   const Experts experts = grouped_experts(c, activation);
   const Mlp mlp{.hidden = c.size("intermediate_size"), .activation = activation, .gated = true};
   const std::int64_t dense = c.index("first_k_dense_replace", 3);
-  ModelSpec spec{.width = c.size("hidden_size"), .head = causal_head(c, false)};
+  ModelSpec spec{.width = c.size("hidden_size"), .head = language_head(c, false)};
   spec.decoder = Stack{.embedding = {.vocabulary_size = c.size("vocab_size")}, .top = norm};
   for (std::int64_t i = 0; i < c.layers("num_hidden_layers"); ++i) {
     Step feed{.slot = "mlp", .pre = norm, .mixer = mlp};
     if (i >= dense) feed.mixer = experts;
     spec.decoder->blocks.push_back({{Step{.slot = "attn", .pre = norm, .mixer = attention}, feed}});
   }
-  return spec;
+  return causal_or_not(c, std::move(spec));
 }
 
 constexpr std::string_view kTypes[] = {"deepseek_v3"};

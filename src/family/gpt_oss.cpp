@@ -1,6 +1,6 @@
 // gpt-oss (OpenAI 2025): Llama with experts that have biases and clamped gates, attention sinks and a window in every
 // other layer. transformers, src/transformers/models/gpt_oss/modeling_gpt_oss.py.
-#include "family/llama_relative.h"
+#include "family/mixture.h"
 #include "family/registry.h"
 
 namespace layerscope {
@@ -11,15 +11,9 @@ ModelSpec describe(Config& c) {
   const bool rotary = c.json().find("rope_parameters") != nullptr || c.json().find("rope_scaling") != nullptr;
   c.require(rotary, "neither \"rope_parameters\" nor \"rope_scaling\" is there, expected one of them (null for none)");
   c.alias("experts_per_token", "num_experts_per_tok");
-  ModelSpec spec = describe_relative(c,
-                                     {.qkv_bias = bias,
-                                      .out_bias = bias,
-                                      .head_dim = 64,
-                                      .kv_heads = 8,
-                                      .window = windows(c, c.nullable_size("sliding_window", 128),
-                                                        [](std::int64_t block) { return block % 2 == 0; })},
-                                     {.theta = 150000, .epsilon = 1e-5});
-  for_attentions(spec, [](Attention& attention) { attention.sinks = true; });
+  LlamaTraits traits{
+      .epsilon = 1e-5, .qkv_bias = bias, .out_bias = bias, .head_dim = 64, .kv_heads = 8, .rope = {.theta = 150000}};
+  traits.window = windows(c, c.nullable_size("sliding_window", 128), [](std::int64_t block) { return block % 2 == 0; });
   const Experts experts{.router = {.rule = Router::Rule::kTopThenSoftmax,
                                    .experts = expert_count(c, 128),
                                    .chosen = c.size("num_experts_per_tok", 4),
@@ -27,8 +21,12 @@ ModelSpec describe(Config& c) {
                         .clamped = ClampedGate{.limit = static_cast<float>(c.real("swiglu_limit", 7.0)),
                                                .alpha = static_cast<float>(c.real("swiglu_alpha", 1.702))},
                         .bias = true};
-  put_experts(c, spec, experts, [](std::int64_t) { return true; });
-  return spec;
+  put_experts(c, traits, experts, [](std::int64_t) { return true; });
+  traits.adapt = [experts = traits.adapt](std::int64_t block, Attention& attention, Mixer& mlp) {
+    attention.sinks = true;
+    experts(block, attention, mlp);
+  };
+  return describe_llama(c, traits);
 }
 
 constexpr std::string_view kTypes[] = {"gpt_oss"};
@@ -57,10 +55,7 @@ constexpr Bind kBinds[] = {
 
 }  // namespace
 
-const Family kGptOss{.model_types = kTypes,
-                     .describe = describe,
-                     .binds = kBinds,
-                     .prefixes = kLlamaPrefixes,
-                     .ignored = kMixtureIgnored};
+const Family kGptOss{
+    .model_types = kTypes, .describe = describe, .binds = kBinds, .prefixes = kLlamaPrefixes, .ignored = kLlamaIgnored};
 
 }  // namespace layerscope

@@ -1,48 +1,44 @@
 // Helium, ERNIE 4.5 and dense Hunyuan: Llama with other biases, pairs that turn side by side (the first two), and norms
 // of queries and keys behind the rotation (the last). transformers, src/transformers/models/helium/modeling_helium.py,
 // ernie4_5/modeling_ernie4_5.py and hunyuan_v1_dense/modeling_hunyuan_v1_dense.py.
-#include <cmath>
-
-#include "family/llama_relative.h"
+#include "family/llama.h"
 #include "family/registry.h"
 
 namespace layerscope {
 namespace {
 
 ModelSpec describe_helium(Config& c) {
-  const LlamaTraits traits{.qkv_bias = c.flag("attention_bias", false),
-                           .mlp_bias = c.flag("mlp_bias", false),
-                           .head_dim = 128,
-                           .kv_heads = 20};
-  return describe_relative(c, traits, {.theta = 100000, .epsilon = 1e-8, .interleaved = true});
+  return describe_llama(c, {.epsilon = 1e-8,
+                            .qkv_bias = c.flag("attention_bias", false),
+                            .mlp_bias = c.flag("mlp_bias", false),
+                            .head_dim = 128,
+                            .kv_heads = 20,
+                            .rope = {.theta = 100000, .interleaved = true}});
 }
 
 ModelSpec describe_ernie(Config& c) {
   const bool bias = c.flag("use_bias", false);
-  const LlamaTraits traits{
-      .qkv_bias = bias, .out_bias = bias, .mlp_bias = bias, .head_dim = 128, .kv_heads = 2};
-  return describe_relative(c, traits, {.theta = 500000, .epsilon = 1e-5, .interleaved = true, .tied = true});
+  return describe_llama(c, {.epsilon = 1e-5,
+                            .qkv_bias = bias,
+                            .out_bias = bias,
+                            .mlp_bias = bias,
+                            .head_dim = 128,
+                            .kv_heads = 2,
+                            .rope = {.theta = 500000, .interleaved = true},
+                            .head = {.tied = true}});
 }
 
 ModelSpec describe_hunyuan(Config& c) {
   const bool bias = c.flag("attention_bias", false);
   c.only("use_qk_norm", true);
   c.only("num_experts", std::int64_t{1});
-  ModelSpec spec =
-      describe_relative(c, {.qk_norm = HeadNorm::Span::kHead, .qkv_bias = bias, .out_bias = bias}, {.epsilon = 1e-5});
-  const std::string settings = c.has("rope_parameters") ? "rope_parameters." : "rope_scaling.";
-  const double alpha = c.real(settings + "alpha", 0.0);
-  c.require(alpha >= 0, "\"alpha\" of the rotary settings is below 0");
-  for_attentions(spec, [alpha](Attention& attention) {
-    attention.norm_rotated = true;
-    Rope& rope = *attention.rope;
-    const auto* dynamic = std::get_if<DynamicFrequencies>(&rope.frequencies);
-    if (dynamic == nullptr || alpha == 0) return;
-    const auto turning = static_cast<double>(2 * rope.pairs);
-    const double theta = dynamic->theta * std::pow(alpha, turning / (turning - 2));
-    rope.frequencies = FixedFrequencies{.inverse = plain_frequencies(theta, 2 * rope.pairs)};
-  });
-  return spec;
+  LlamaTraits traits{.epsilon = 1e-5,
+                     .qk_norm = HeadNorm::Span::kHead,
+                     .qkv_bias = bias,
+                     .out_bias = bias,
+                     .rope = {.fixed_alpha = true}};
+  traits.adapt = [](std::int64_t, Attention& attention, Mixer&) { attention.norm_rotated = true; };
+  return describe_llama(c, traits);
 }
 
 constexpr std::string_view kHeliumTypes[] = {"helium"}, kErnieTypes[] = {"ernie4_5"},
@@ -66,20 +62,12 @@ constexpr Bind kHunyuanBinds[] = {
 
 }  // namespace
 
-const Family kHelium{.model_types = kHeliumTypes,
-                     .describe = describe_helium,
-                     .binds = kMixtureBinds,
-                     .prefixes = kLlamaPrefixes,
-                     .ignored = kMixtureIgnored};
-const Family kErnie45{.model_types = kErnieTypes,
-                      .describe = describe_ernie,
-                      .binds = kMixtureBinds,
-                      .prefixes = kLlamaPrefixes,
-                      .ignored = kMixtureIgnored};
+const Family kHelium = llama_relative(kHeliumTypes, describe_helium);
+const Family kErnie45 = llama_relative(kErnieTypes, describe_ernie);
 const Family kHunyuan{.model_types = kHunyuanTypes,
                       .describe = describe_hunyuan,
                       .binds = kHunyuanBinds,
                       .prefixes = kLlamaPrefixes,
-                      .ignored = kMixtureIgnored};
+                      .ignored = kLlamaIgnored};
 
 }  // namespace layerscope

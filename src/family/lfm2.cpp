@@ -3,7 +3,8 @@
 #include <algorithm>
 #include <cmath>
 
-#include "family/llama_relative.h"
+#include "family/decoder.h"
+#include "family/llama.h"
 #include "family/registry.h"
 
 namespace layerscope {
@@ -47,22 +48,21 @@ ModelSpec describe(Config& c) {
   const std::int64_t width = c.size("hidden_size"), heads = c.size("num_attention_heads");
   const std::int64_t head = c.nullable_size("head_dim", {}).value_or(std::max<std::int64_t>(width / heads, 1));
   const Norm norm{.kind = NormKind::kRms, .epsilon = c.epsilon("norm_eps", 1e-5)};
-  if (c.has("theta") && c.has("rope_theta")) c.alias("theta", "rope_theta");
-  const char* theta = c.has("theta") ? "theta" : "rope_theta";
+  c.alias("theta", "rope_theta");
   const Attention attention{.heads = heads,
                             .kv_heads = c.nullable_size("num_key_value_heads", 8).value_or(heads),
                             .d_qk = head,
                             .d_v = head,
                             .keys = KeySource::kSelfCausal,
                             .scale = static_cast<float>(1 / std::sqrt(static_cast<double>(head))),
-                            .rope = c.rope(head, {.theta = 1e6, .theta_key = theta}),
+                            .rope = c.rope(head, {.theta = 1e6}),
                             .q_norm = HeadNorm{norm},
                             .k_norm = HeadNorm{norm}};
   c.require(heads % attention.kv_heads == 0, "\"num_attention_heads\" is not a multiple of \"num_key_value_heads\"");
   const ShortConv conv{.taps = c.size("conv_L_cache", 3), .bias = c.flag("conv_bias", false)};
   const Mlp mlp{.hidden = hidden_of(c), .activation = Activation::kSilu, .gated = true};
-  ModelSpec spec{.width = width, .head = causal_head(c, c.flag("tie_embedding", true))};
-  if (spec.head && c.has("tie_embedding")) spec.head->tied = c.flag("tie_embedding", true);
+  ModelSpec spec{.width = width, .head = language_head(c, true)};
+  if (spec.head) spec.head->tied = c.flag("tie_embedding", spec.head->tied);
   spec.decoder = Stack{.embedding = {.vocabulary_size = c.size("vocab_size")}, .top = norm};
   for (const bool attends : attention_layers(c, c.layers("num_hidden_layers"))) {
     Step first{.slot = attends ? "attn" : "conv", .pre = norm, .mixer = attention};

@@ -32,6 +32,7 @@ BertTraits published(Config& c) {
 
 ModelSpec describe(Config& c) {
   c.ignore("auto_map");  // transformers has the model itself
+  c.ignore("position_embedding_type");
   const bool jina = c.model_type() == "jina_embeddings_v3";
   BertTraits traits;
   if (!jina && c.has("n_embd")) {

@@ -2,7 +2,7 @@
 // src/transformers/models/qwen2_moe/modeling_qwen2_moe.py, qwen3_moe/modeling_qwen3_moe.py, olmoe/modeling_olmoe.py.
 #include <algorithm>
 
-#include "family/llama_relative.h"
+#include "family/mixture.h"
 #include "family/registry.h"
 
 namespace layerscope {
@@ -15,14 +15,13 @@ ModelSpec describe_qwen(Config& c) {
       c.flag("use_sliding_window", false) ? c.nullable_size("sliding_window", 4096) : std::nullopt;
   c.ignore("sliding_window");
   const bool bias = third && c.flag("attention_bias", false);
-  ModelSpec spec = describe_relative(c,
-                                     {.qk_norm = third ? std::optional(HeadNorm::Span::kHead) : std::nullopt,
-                                      .qkv_bias = third ? bias : c.flag("qkv_bias", true),
-                                      .out_bias = bias,
-                                      .kv_heads = third ? 4 : 16,
-                                      .window = third ? [window](std::int64_t) { return window; }
-                                                      : windows(c, window, [](std::int64_t) { return true; })},
-                                     {});
+  LlamaTraits traits{.qkv_bias = third ? bias : c.flag("qkv_bias", true), .out_bias = bias, .kv_heads = third ? 4 : 16};
+  if (third) {
+    traits.qk_norm = HeadNorm::Span::kHead;
+    traits.window = [window](std::int64_t) { return window; };
+  } else {
+    traits.window = windows(c, window, [](std::int64_t) { return true; });
+  }
   Experts experts{.router = {.experts = expert_count(c, third ? 128 : 60),
                              .chosen = c.size("num_experts_per_tok", third ? 8 : 4),
                              .renormalise = c.flag("norm_topk_prob", false)},
@@ -30,44 +29,32 @@ ModelSpec describe_qwen(Config& c) {
   if (!third)
     experts.shared = Experts::Shared{.hidden = c.size("shared_expert_intermediate_size", 5632), .gated = true};
   const std::vector<std::int64_t> dense = c.indices("mlp_only_layers").value_or(std::vector<std::int64_t>());
-  const std::int64_t every = c.size("decoder_sparse_step", 1);
-  put_experts(c, spec, experts, [&](std::int64_t block) {
+  put_experts(c, traits, experts, [dense, every = c.size("decoder_sparse_step", 1)](std::int64_t block) {
     return (block + 1) % every == 0 && std::find(dense.begin(), dense.end(), block) == dense.end();
   });
-  return spec;
+  return describe_llama(c, traits);
 }
 
 ModelSpec describe_olmoe(Config& c) {
   const bool bias = c.flag("attention_bias", false);
-  ModelSpec spec =
-      describe_relative(c, {.qk_norm = HeadNorm::Span::kHead, .qkv_bias = bias, .out_bias = bias}, {.epsilon = 1e-5});
-  std::optional<float> clip;
-  if (c.has("clip_qkv")) clip = static_cast<float>(c.real("clip_qkv"));
-  c.require(!clip || *clip > 0, "\"clip_qkv\" is not above 0");
-  for_attentions(spec, [clip](Attention& attention) {
-    attention.q_norm->span = attention.k_norm->span = HeadNorm::Span::kRow;
-    attention.clip = clip;
-  });
+  LlamaTraits traits{.epsilon = 1e-5, .qk_norm = HeadNorm::Span::kRow, .qkv_bias = bias, .out_bias = bias};
+  c.ignore("clip_qkv");
+  if (c.has("clip_qkv")) {
+    traits.clip = static_cast<float>(c.real("clip_qkv"));
+    c.require(*traits.clip > 0, "\"clip_qkv\" is not above 0");
+  }
   const Router router{.experts = expert_count(c, 64),
                       .chosen = c.size("num_experts_per_tok", 8),
                       .renormalise = c.flag("norm_topk_prob", false)};
-  put_experts(c, spec, {.router = router}, [](std::int64_t) { return true; });
-  return spec;
+  put_experts(c, traits, {.router = router}, [](std::int64_t) { return true; });
+  return describe_llama(c, traits);
 }
 
 constexpr std::string_view kQwenTypes[] = {"qwen2_moe", "qwen3_moe"}, kOlmoeTypes[] = {"olmoe"};
 
 }  // namespace
 
-const Family kQwenMoe{.model_types = kQwenTypes,
-                      .describe = describe_qwen,
-                      .binds = kMixtureBinds,
-                      .prefixes = kLlamaPrefixes,
-                      .ignored = kMixtureIgnored};
-const Family kOlmoe{.model_types = kOlmoeTypes,
-                    .describe = describe_olmoe,
-                    .binds = kMixtureBinds,
-                    .prefixes = kLlamaPrefixes,
-                    .ignored = kMixtureIgnored};
+const Family kQwenMoe = mixture(kQwenTypes, describe_qwen);
+const Family kOlmoe = mixture(kOlmoeTypes, describe_olmoe);
 
 }  // namespace layerscope

@@ -21,6 +21,7 @@ extern const Family kBioGpt;
 extern const Family kBloom;
 extern const Family kCodeGen;
 extern const Family kCohere;
+extern const Family kDeberta;
 extern const Family kDeepSeek;
 extern const Family kDistilbert;
 extern const Family kElectra;

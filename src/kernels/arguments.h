@@ -70,7 +70,7 @@ struct DistanceBias {
 
 /// Scores between contents and relative positions: scores[h, i, j] += scale * (q_i . keys_r + queries_r . k_j) with
 /// r = rows[zero + (j - i)]. Queries and keys are those of the same tokens, scale is positive, every head has its own
-/// keys, and neither bias, softcap, sinks nor reach go with it. (He et al. 2021, DeBERTa)
+/// keys, and neither bias, softcap, sinks nor reach go with it. (He et al. 2021)
 struct PositionTerms {
   RowsView keys;     ///< [positions, heads * d_qk] of q's type; no rows = no such term
   RowsView queries;  ///< likewise

@@ -171,6 +171,7 @@ void activate(Activation activation, const RowsView& in, const MutableRows& out)
 }
 
 /// x * x * alpha_p + beta x for x > 0, (expm1(min(x, epsilon)) - x) * alpha_n + beta x otherwise.
+/// (Huang and Schlag 2024)
 template <class T>
 void xielu(float alpha_p, float alpha_n, float beta, float epsilon, const RowsView& in,
            const MutableRows& out) noexcept {
@@ -196,7 +197,7 @@ void clamp(float limit, const MutableRows& rows) noexcept {
 }
 
 /// out[t] = c[t] * (bias + sum over i < taps of kernel[i] * bx[t + i]), channel by channel.
-/// (transformers, modeling_lfm2.py: Lfm2ShortConv)
+/// (transformers: causal_conv1d_fn)
 template <class T>
 void short_convolution(const float* kernel, const float* bias, std::int64_t taps, const RowsView& bx, const RowsView& c,
                        const MutableRows& out) noexcept {

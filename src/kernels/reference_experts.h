@@ -7,7 +7,7 @@
 namespace layerscope::reference {
 
 /// out = (up + 1) * gate * sigmoid(alpha * gate) with gate <= limit and -limit <= up <= limit.
-/// (transformers, modeling_gpt_oss.py: GptOssExperts)
+/// (Agarwal et al. 2025, arXiv:2508.10925)
 template <class T>
 void clamped_gate(float limit, float alpha, const RowsView& gate, const RowsView& up, const MutableRows& out) noexcept {
   const T bound = static_cast<T>(limit);
@@ -142,9 +142,9 @@ void softmax_row(const MutableRows& rows, std::int64_t row, std::span<const std:
   for (std::int64_t j = 0; j < rows.width; ++j) store(rows, row, j, load<T>(rows.view(), row, j) / sum);
 }
 
-/// The decision of Router's rule for every row: probabilities replace the scores. Experts outside the chosen groups go
-/// last, as in transformers 5 (modeling_deepseek_v3.py; 4.57 lets them win over negative values). kTopThenSoftmax:
-/// modeling_gpt_oss.py; kSoftmaxThenTop: modeling_qwen3_moe.py.
+/// The decision of Router's rule for every row: probabilities replace the scores. kSoftmaxThenTop: Fedus et al. 2022;
+/// kTopThenSoftmax: Shazeer et al. 2017; kSigmoidGroups: Liu et al. 2024 (arXiv:2412.19437), where experts outside the
+/// chosen groups go last, as transformers 5 has it (4.57 lets them win over negative values).
 template <class T>
 void route(const RoutingArguments& r, const MutableRows& scores, std::span<std::int32_t> ids,
            std::span<float> weights) noexcept {

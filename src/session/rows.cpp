@@ -35,9 +35,9 @@ Result<Tokens> given(const ModelState& state, const Stack& reader, const std::ve
 
 Result<Tokens> tokenized(const ModelState& state, const Stack& reader, std::string_view text,
                          const std::optional<std::string>& pair, const TokenizeOptions& options,
-                         std::optional<std::int64_t> limit) {
-  if (!state.tokenizer) return bad("the folder has no tokenizer.json, give the row as {\"ids\": [...]}");
-  EncodeOptions encode{.add_special_tokens = options.add_special_tokens};
+                         std::optional<std::int64_t> limit, bool target = false) {
+  if (!state.tokenizer) return bad(state.no_tokenizer + ", give the row as {\"ids\": [...]}");
+  EncodeOptions encode{.add_special_tokens = options.add_special_tokens, .target = target};
   if (options.truncate) encode.max_length = limit;
   std::optional<std::string_view> second;
   if (pair && !pair->empty()) second = *pair;  // transformers takes an empty pair of one row for none
@@ -76,7 +76,7 @@ Result<Tokens> decoder_tokens(const ModelState& state, const TextRow& row, const
   if (!row.target) return tokens;
   if (decoder.embedding.vocabulary_size != state.info.vocabulary_size)
     return bad("the decoder has a vocabulary of its own, give the row \"decoder_ids\" rather than a \"target\"");
-  LAYERSCOPE_ASSIGN(const Tokens labels, tokenized(state, decoder, *row.target, std::nullopt, options, limit));
+  LAYERSCOPE_ASSIGN(const Tokens labels, tokenized(state, decoder, *row.target, std::nullopt, options, limit, true));
   shift_right(rule, labels, tokens);
   return tokens;
 }

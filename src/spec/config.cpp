@@ -54,6 +54,7 @@ constexpr std::string_view kChangesMathematics[] = {
     "is_encoder_decoder",
     "layer_types",
     "logit_scale",
+    "logits_scaling",
     "no_rope_layers",
     "num_experts",
     "num_local_experts",
@@ -98,6 +99,8 @@ std::string shown(const Json& value) {
 }
 
 }  // namespace
+
+std::span<const std::string_view> settings_that_matter() { return kChangesMathematics; }
 
 Result<Config> Config::open(const std::string& path) {
   LAYERSCOPE_ASSIGN(Json json, read_json_file(path, ErrorCode::kModel));
@@ -271,18 +274,21 @@ Activation Config::activation_named(std::string_view key, std::string_view name)
 }
 
 void Config::only(std::string_view key, bool value) {
+  limits_[std::string(key)] = value ? "true" : "false";
   const Json* found = look(key);
   if (found == nullptr) return;
   if (found->boolean() == nullptr || *found->boolean() != value) refuse_value(key, found, value ? "true" : "false");
 }
 
 void Config::only(std::string_view key, std::int64_t value) {
+  limits_[std::string(key)] = std::to_string(value);
   const Json* found = look(key);
   if (found == nullptr) return;
   if (found->integer() == nullptr || *found->integer() != value) refuse_value(key, found, std::to_string(value));
 }
 
 void Config::only(std::string_view key, std::string_view value) {
+  limits_[std::string(key)] = "\"" + std::string(value) + "\"";
   const Json* found = look(key);
   if (found == nullptr) return;
   if (found->string() == nullptr || *found->string() != value)
@@ -290,6 +296,7 @@ void Config::only(std::string_view key, std::string_view value) {
 }
 
 void Config::absent(std::string_view key) {
+  limits_[std::string(key)] = "off";
   const Json* found = look(key);
   if (found != nullptr && !is_off(*found))
     refuse_value(key, found, "no such setting (it is not supported for this model type)");

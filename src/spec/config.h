@@ -8,6 +8,7 @@
 #include <memory>
 #include <optional>
 #include <set>
+#include <span>
 #include <string>
 #include <string_view>
 #include <utility>
@@ -103,6 +104,8 @@ class Config {
   /// model, is set to something else than "off", and that this family did not ask for.
   [[nodiscard]] Status finish();
   [[nodiscard]] const Json& json() const noexcept { return json_; }
+  /// The keys that the family holds to one value so far, each with that value, in words: what it refuses.
+  [[nodiscard]] const std::map<std::string, std::string, std::less<>>& limits() const noexcept { return limits_; }
 
  private:
   [[nodiscard]] const Json* find(std::string_view key) const;
@@ -118,9 +121,13 @@ class Config {
   Json json_;
   std::string file_;
   std::set<std::string, std::less<>> read_;
+  std::map<std::string, std::string, std::less<>> limits_;
   std::map<std::string, std::string, std::less<>> aliases_;  ///< absent name -> the one in its place
   std::optional<Error> error_;
 };
+
+/// Keys that change the mathematics of some model: refused, unless "off", wherever a family does not ask for them.
+[[nodiscard]] std::span<const std::string_view> settings_that_matter();
 
 /// Most blocks, widths and the like that a config may name; larger values are refused before anything is sized by them.
 inline constexpr std::int64_t kMaxConfigSize = std::int64_t{1} << 28;

@@ -27,10 +27,10 @@ FixedFrequencies frequencies_for(const Rope& rope, std::int64_t length) {
   if (const auto* dynamic = std::get_if<DynamicFrequencies>(&rope.frequencies)) {
     if (length <= dynamic->trained) return {.inverse = plain_frequencies(dynamic->theta, 2 * rope.pairs)};
     const double dims = 2.0 * static_cast<double>(rope.pairs);
-    const auto factor = static_cast<float>(dynamic->factor);
-    const float stretch = factor * static_cast<float>(length) / static_cast<float>(dynamic->trained);
-    const float grown =
-        std::pow(stretch - static_cast<float>(dynamic->factor - 1.0), static_cast<float>(dims / (dims - 2.0)));
+    const float stretch =
+        static_cast<float>(dynamic->factor) * static_cast<float>(length) / static_cast<float>(dynamic->trained) -
+        static_cast<float>(dynamic->factor - 1.0);
+    const auto grown = static_cast<float>(std::pow(static_cast<double>(stretch), dims / (dims - 2.0)));
     return {.inverse = plain_frequencies(static_cast<float>(dynamic->theta) * grown, 2 * rope.pairs)};
   }
   const auto& two = std::get<LongFrequencies>(rope.frequencies);

@@ -86,13 +86,13 @@ struct BucketBias {
   std::int64_t used_buckets = 0;  ///< of the table's, 0 = all
 };
 
-/// Scores between contents and relative positions. (He et al. 2021, DeBERTa)
+/// Scores between contents and relative positions. (He et al. 2021)
 struct Disentangled {
   std::int64_t span = 0;          ///< rows of the table of relative positions: 2 * span, one table for the stack
   std::int64_t buckets = 0;       ///< logarithmic buckets of distances on each side; 0 = distances as they are
   std::int64_t max_distance = 0;  ///< that the buckets reach
   bool content_to_position = false, position_to_content = false;
-  bool shared = false;  ///< positions go through the matrices of q and k rather than their own
+  bool shared = false;   ///< positions go through the matrices of q and k rather than their own
   bool key_bias = true;  ///< of the positions' own matrices: keys have one (queries always do)
 };
 
@@ -113,8 +113,8 @@ struct HeadNorm {
   Span span = Span::kHead;
 };
 
-/// Queries and keys through narrow matrices. (DeepSeek-V2; transformers, modeling_deepseek_v3.py) The last `rotated`
-/// elements of every head turn; those of the keys are one set shared by all heads.
+/// Queries and keys through narrow matrices. (Liu et al. 2024; transformers, modeling_deepseek_v3.py) The last
+/// `rotated` elements of every head turn; those of the keys are one set shared by all heads.
 struct LatentProjection {
   std::optional<std::int64_t> q_rank;  ///< none: queries come from one full matrix
   std::int64_t kv_rank = 0;
@@ -134,10 +134,10 @@ struct Attention {
   bool rotate_values = false;
   std::variant<std::monostate, Alibi, BucketBias, Disentangled> score;
   std::optional<HeadNorm> q_norm, k_norm;
-  bool norm_rotated = false;        ///< the norms follow the rotation rather than go before it
-  std::optional<float> clip;        ///< queries, keys and values are held within -clip ... clip
-  std::optional<float> softcap;     ///< scores become softcap * tanh(score / softcap)
-  bool sinks = false;               ///< a learned score a head takes part in the softmax and is dropped
+  bool norm_rotated = false;     ///< the norms follow the rotation rather than go before it
+  std::optional<float> clip;     ///< queries, keys and values are held within -clip ... clip
+  std::optional<float> softcap;  ///< scores become softcap * tanh(score / softcap)
+  bool sinks = false;            ///< a learned score a head takes part in the softmax and is dropped
   std::optional<LatentProjection> latent;
   bool qkv_bias = false, out_bias = false;
   bool key_bias = true;  ///< with qkv_bias: keys have one too
@@ -162,7 +162,7 @@ struct Router {
   enum class Rule : std::uint8_t {
     kSoftmaxThenTop,  ///< softmax over all, the `chosen` largest
     kTopThenSoftmax,  ///< the `chosen` largest scores, softmax over them
-    kSigmoidGroups,   ///< sigmoid; chosen by value + correction within the best groups. (DeepSeek-V3)
+    kSigmoidGroups,   ///< sigmoid; chosen by value + correction within the best groups. (Liu et al. 2024)
   };
   Rule rule = Rule::kSoftmaxThenTop;
   std::int64_t experts = 0, chosen = 0;
@@ -199,7 +199,8 @@ struct ShortConv {
   bool bias = false;
 };
 
-/// activation(conv(.)) over the tokens, all channels of a group mixed. (transformers, modeling_deberta_v2.py: ConvLayer)
+/// activation(conv(.)) over the tokens, all channels of a group mixed. (transformers, modeling_deberta_v2.py:
+/// ConvLayer)
 struct TokenConv {
   std::int64_t taps = 0, groups = 1;
   Activation activation = Activation::kTanh;
@@ -215,6 +216,7 @@ struct Step {
   std::string slot;  ///< "attn", "cross", "mlp": the name in sites and slots
   Reads reads = Reads::kStream;
   std::optional<Norm> pre;
+  bool same_pre = false;  ///< pre is the one of the step before, weights and all
   Mixer mixer;
   std::optional<Norm> post;
   float scale = 1;
@@ -234,12 +236,19 @@ struct TopProjection {
   bool bias = false;
 };
 
+/// Rotations that a checkpoint may bring along, one set for all blocks; they hold instead of those of the config.
+struct StoredRotation {
+  std::int64_t pairs = 0;
+  std::int64_t rows = 0;  ///< of a table [rows, 2 * pairs] of sines | cosines; 0: radians a position, [pairs]
+};
+
 struct Stack {
   Embedding embedding;
   std::vector<Block> blocks;
-  std::optional<Norm> top;                ///< the final norm
+  std::optional<Norm> top;                  ///< the final norm
   std::optional<TopProjection> projection;  ///< behind it
-  std::optional<Norm> relative_norm;      ///< over the table of relative positions (Disentangled)
+  std::optional<StoredRotation> rotation;
+  std::optional<Norm> relative_norm;  ///< over the table of relative positions (Disentangled)
   [[nodiscard]] std::int64_t final_width(std::int64_t width) const noexcept {
     return projection ? projection->width : width;
   }

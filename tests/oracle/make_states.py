@@ -82,7 +82,7 @@ def load(folder):
         folder, dtype=torch.float32, output_loading_info=True, **eager
     )
     assert not info["missing_keys"] and not info["unexpected_keys"], info
-    return model.eval()
+    return model.eval().float()  # apertus of generation 4 keeps a few numbers in bfloat16 otherwise
 
 
 def make_rows(tiny, model):
@@ -151,7 +151,7 @@ def stack_sites(prefix, states, ends, width_note):
 
 def run(tiny, model):
     config = model.config.get_text_config()
-    base = model.base_model
+    base = model.base_model if model.base_model is not model else getattr(model, "model", model)
     two = has_two_stacks(tiny, config)
     if two:
         stacks = {"enc.": model.get_encoder(), "dec.": model.get_decoder()}

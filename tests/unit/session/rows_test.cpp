@@ -119,7 +119,7 @@ TEST(Rows, RefuseARowWithoutTokens) {
 TEST(Rows, NeedATokenizerForText) {
   const Opened plain("bert-base-v5");
   EXPECT_FALSE(plain->info().has_tokenizer);
-  expect_bad(*plain, {.text = "a"}, "tokenizer.json");
+  expect_bad(*plain, {.text = "a"}, "no tokenizer");
   const ModelRow row = ready(*plain, {.ids = Ids{0, 5}});
   EXPECT_THAT(row.main.special, ElementsAre(1, 0)) << "config.json names 0 as padding";
 }
