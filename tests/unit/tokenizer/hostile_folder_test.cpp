@@ -142,6 +142,14 @@ TEST_F(HostileFolder, WrongSettingsAreRefused) {
   expect_refused(bert(R"(,"added_tokens_decoder":{"x":{"content":"y"}})"), kConfig, "no id");
   expect_refused(bert(R"(,"added_tokens_decoder":{"9":{"content":"y"}})"), kConfig, "id 9");
   expect_refused(bert(R"(,"additional_special_tokens":"x")"), kConfig, "additional_special_tokens");
+  std::string many_names;
+  std::string many_tokens;
+  for (int i = 0; i < 20000; ++i) {
+    many_names += ",\"" + std::to_string(i) + "_token\":\"x\"";
+    many_tokens += (i > 0 ? ",\"" : "\"") + std::to_string(i) + "\"";
+  }
+  expect_refused(bert(many_names), kConfig, "names");
+  expect_refused(bert(",\"extra_special_tokens\":[" + many_tokens + "]"), kConfig, "20000 tokens");
   expect_refused(with(bert(), "added_tokens.json", R"({"new":-1})"), "added_tokens.json", "new");
   expect_refused(with(bert(), "added_tokens.json", R"({"new":8})"), "added_tokens.json", "id 8");
   expect_refused(with(bert(), "special_tokens_map.json", R"({"cls_token":3})"), "special_tokens_map.json", "cls_token is 3");
