@@ -45,8 +45,8 @@ Result<AttentionWeights> load_attention(Loader& loader, const std::string& at, c
   return weights;
 }
 
-Result<StepWeights> load_step(Loader& loader, const std::string& at, const Step& step) {
-  StepWeights loaded{.pre = loader.norm(at + "pre", step.pre),
+Result<StepWeights> load_step(Loader& loader, const std::string& at, const std::string& pre, const Step& step) {
+  StepWeights loaded{.pre = loader.norm(pre, step.pre),
                      .post = loader.norm(at + "post", step.post),
                      .after = loader.norm(at + "after", step.after)};
   if (const auto* attention = std::get_if<Attention>(&step.mixer)) {
@@ -102,15 +102,19 @@ Result<StackWeights> load_stack(Loader& loader, const Stack& stack) {
       weights.frequencies = FixedFrequencies{.inverse = std::move(stored)};
   }
   if (loader.has("score.weight")) weights.score = loader.elements("score.weight");
-  if (loader.has("relative.weight")) weights.relative = loader.elements("relative.weight");
-  weights.relative_norm = loader.norm("relative_norm", stack.relative_norm);
+  if (loader.has("relative.weight")) {
+    weights.relative = loader.elements("relative.weight");
+    weights.relative_norm = loader.norm("relative_norm", stack.relative_norm);
+  }
   for (std::size_t i = 0; i < stack.blocks.size(); ++i) {
     std::vector<StepWeights> steps;
     const Block& block = stack.blocks[i];
     weights.owner.push_back(block.same_as ? static_cast<std::size_t>(*block.same_as) : i);
+    std::string pre;
     for (const Step& step : block.same_as ? std::vector<Step>() : block.steps) {
-      LAYERSCOPE_ASSIGN(StepWeights loaded,
-                        load_step(loader, "block." + std::to_string(i) + "." + step.slot + ".", step));
+      const std::string at = "block." + std::to_string(i) + "." + step.slot + ".";
+      if (!step.same_pre) pre = at + "pre";
+      LAYERSCOPE_ASSIGN(StepWeights loaded, load_step(loader, at, pre, step));
       steps.push_back(std::move(loaded));
     }
     weights.blocks.push_back(std::move(steps));

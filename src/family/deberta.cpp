@@ -60,10 +60,11 @@ Attention attention(Config& c, bool second, std::int64_t width) {
   relative.max_distance = positive(c, "max_relative_positions", c.size("max_position_embeddings", 512));
   if (second) relative.buckets = positive(c, "position_buckets", 0);
   relative.span = relative.buckets > 0 ? relative.buckets : relative.max_distance;
+  if (!c.flag("relative_attention", false) || !(relative.content_to_position || relative.position_to_content))
+    return attention;
   c.require(relative.buckets == 0 || (relative.buckets > 1 && relative.max_distance - 1 != relative.buckets / 2),
             "\"position_buckets\" and \"max_relative_positions\" leave no far distances");
-  if (c.flag("relative_attention", false) && (relative.content_to_position || relative.position_to_content))
-    attention.score = relative;
+  attention.score = relative;
   return attention;
 }
 
@@ -81,10 +82,12 @@ ModelSpec describe(Config& c) {
     stack.embedding.positions = PositionTable{.rows = c.size("max_position_embeddings", 512)};
   if (tables != width)
     stack.embedding.projection = EmbeddingProjection{.width = tables, .at = EmbeddingProjection::At::kSum};
+  const Attention mixer = attention(c, second, width);
   stack.blocks =
-      repeat(c.layers("num_hidden_layers"), {{Step{.slot = "attn", .mixer = attention(c, second, width), .after = norm},
-                                              Step{.slot = "mlp", .mixer = mlp, .after = norm}}});
-  if (second && among(parts(c, "norm_rel_ebd"), "layer_norm")) stack.relative_norm = norm;
+      repeat(c.layers("num_hidden_layers"),
+             {{Step{.slot = "attn", .mixer = mixer, .after = norm}, Step{.slot = "mlp", .mixer = mlp, .after = norm}}});
+  if (std::holds_alternative<Disentangled>(mixer.score) && second && among(parts(c, "norm_rel_ebd"), "layer_norm"))
+    stack.relative_norm = norm;
   if (const std::int64_t taps = second ? positive(c, "conv_kernel_size", 0) : 0; taps > 0) {
     const TokenConv conv{
         .taps = taps, .groups = c.size("conv_groups", 1), .activation = c.activation("conv_act", "tanh")};

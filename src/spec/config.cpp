@@ -156,6 +156,17 @@ std::string Config::architecture() {
   return names && !names->empty() ? names->front() : std::string();
 }
 
+bool Config::written_before(std::int64_t major) const {
+  const Json* version = find("transformers_version");
+  if (version == nullptr || version->string() == nullptr) return major > 4;
+  std::int64_t written = 0;
+  for (const char digit : *version->string()) {
+    if (digit < '0' || digit > '9' || written > 1000) break;
+    written = 10 * written + (digit - '0');
+  }
+  return written < major;
+}
+
 bool Config::architecture_ends_in(std::initializer_list<std::string_view> endings) {
   const std::string name = architecture();
   return std::any_of(endings.begin(), endings.end(), [&](std::string_view ending) { return name.ends_with(ending); });

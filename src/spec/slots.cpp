@@ -176,7 +176,7 @@ void collect(Collector& out, const Stack& stack) {
     out.enter(block.source.empty() ? std::to_string(i) : block.source);
     for (const Step& step : block.steps) {
       const std::string at = "block." + std::to_string(i) + "." + step.slot + ".";
-      out.norm(at + "pre", step.pre, out.width);
+      if (!step.same_pre) out.norm(at + "pre", step.pre, out.width);
       std::visit([&](const auto& mixer) { collect(out, at, mixer); }, step.mixer);
       if (const auto* attention = std::get_if<Attention>(&step.mixer))
         collect_shared(out, *attention, stack, shared_seen);

@@ -216,6 +216,7 @@ struct Step {
   std::string slot;  ///< "attn", "cross", "mlp": the name in sites and slots
   Reads reads = Reads::kStream;
   std::optional<Norm> pre;
+  bool same_pre = false;  ///< pre is the one of the step before, weights and all
   Mixer mixer;
   std::optional<Norm> post;
   float scale = 1;
