@@ -152,8 +152,10 @@ TEST_F(HostileFolder, WrongSettingsAreRefused) {
   expect_refused(bert(",\"extra_special_tokens\":[" + many_tokens + "]"), kConfig, "20000 tokens");
   expect_refused(with(bert(), "added_tokens.json", R"({"new":-1})"), "added_tokens.json", "new");
   expect_refused(with(bert(), "added_tokens.json", R"({"new":8})"), "added_tokens.json", "id 8");
-  expect_refused(with(bert(), "special_tokens_map.json", R"({"cls_token":3})"), "special_tokens_map.json", "cls_token is 3");
-  expect_refused(with(t5(pieces()), kConfig, class_of("T5Tokenizer", R"(,"extra_ids":99999999999)")), kConfig, "extra_ids");
+  expect_refused(with(bert(), "special_tokens_map.json", R"({"cls_token":3})"), "special_tokens_map.json",
+                 "cls_token is 3");
+  expect_refused(with(t5(pieces()), kConfig, class_of("T5Tokenizer", R"(,"extra_ids":99999999999)")), kConfig,
+                 "extra_ids");
 }
 
 TEST_F(HostileFolder, WrongVocabulariesAreRefused) {
@@ -222,7 +224,8 @@ TEST_F(HostileFolder, DamagedFilesNeverCrash) {
   std::mt19937 random(1);
   int opened_count = 0;
   int refused = 0;
-  for (const char* name : {"t5-sentinels", "llama-2", "gemma", "marian", "roberta-added", "bert-cased-added", "mbart"}) {
+  for (const char* name :
+       {"t5-sentinels", "llama-2", "gemma", "marian", "roberta-added", "bert-cased-added", "mbart"}) {
     Files files;
     for (const auto& entry : std::filesystem::directory_iterator(testing::folder_path(name))) {
       if (entry.path().filename() == "cases.json") continue;
