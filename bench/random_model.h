@@ -21,7 +21,8 @@ struct ModelShape {
   [[nodiscard]] std::int64_t key_width() const { return decoder() ? width / heads * kv_heads : width; }
   /// [outputs, inputs] of a block's products as the engine packs them.
   [[nodiscard]] std::vector<std::pair<std::int64_t, std::int64_t>> products() const {
-    return {{width + 2 * key_width(), width}, {width, width}, {decoder() ? 2 * hidden : hidden, width}, {width, hidden}};
+    return {
+        {width + 2 * key_width(), width}, {width, width}, {decoder() ? 2 * hidden : hidden, width}, {width, hidden}};
   }
   /// Weights of the blocks' matrices.
   [[nodiscard]] double block_weights() const {

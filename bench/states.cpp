@@ -1,6 +1,6 @@
-// layerscope_bench_states [TOKENS] [FOLDER]: all layers of random models, as a share of the matrix rate measured
-// beside it in the same run: layers only, written to a run folder, and what hashing the shards costs. FOLDER should be
-// in memory.
+// layerscope_bench_states [TOKENS] [FOLDER] [SHAPE]: all layers of random models, as a share of the matrix rate
+// measured beside it in the same run: layers only, written to a run folder, and what hashing the shards costs. FOLDER
+// should be in memory.
 #include <atomic>
 #include <chrono>
 #include <cstdio>
@@ -137,6 +137,7 @@ int main(int argc, char** argv) {
   const std::string folder = std::string(argc > 2 ? argv[2] : "/dev/shm") + "/layerscope-bench";
   int status = 0;
   for (const ModelShape& shape : kShapes) {
+    if (argc > 3 && std::string(argv[3]) != shape.name) continue;
     write_model(folder + "/" + shape.name, shape);
     const bool small = shape.width < 512;
     for (const char* dtype : {"f32", "bf16"}) status |= measure(shape, dtype, small ? 6 * tokens : tokens, folder);

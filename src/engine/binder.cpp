@@ -122,8 +122,8 @@ class Binder {
                                    slot.name + ")");
   }
   [[nodiscard]] Error bad_shape(const Slot& slot, const SourceTensor& tensor, const Shape& expected) const {
-    return refuse(tensor.file, "tensor \"" + tensor.name + "\" has shape " + tensor.view.shape.text() +
-                                   ", expected " + expected.text() + " (slot " + slot.name + ")");
+    return refuse(tensor.file, "tensor \"" + tensor.name + "\" has shape " + tensor.view.shape.text() + ", expected " +
+                                   expected.text() + " (slot " + slot.name + ")");
   }
 
   // A slot whose rows are tensors by themselves.
@@ -151,7 +151,8 @@ class Binder {
 
   // How a slot's outputs lie among those of its tensor.
   struct Layout {
-    std::int64_t groups = 1, first = 0, taken = 0, group = 0;  // a group has `group` outputs, the slot's from `first` on
+    std::int64_t groups = 1, first = 0, taken = 0,
+                 group = 0;  // a group has `group` outputs, the slot's from `first` on
   };
   static std::optional<Layout> layout_of(const Slot& slot, const Cut& cut) {
     const std::int64_t rows = slot.shape[0];
@@ -207,7 +208,8 @@ class Binder {
     const std::int64_t outputs = layout->groups * layout->group;
     const Shape stored = stored_shape(slot, cut, outputs);
     const bool scalar = tensor.view.shape.rank() == 0 && stored == Shape{1};
-    const bool one_row = slot.kind == SlotKind::kVector && tensor.view.shape == Shape{1, outputs};
+    const bool buffer = row.source.ends_with('!') && slot.kind == SlotKind::kVector;
+    const bool one_row = buffer && tensor.view.shape == Shape{1, outputs};
     if (!(tensor.view.shape == stored) && !scalar && !one_row) return bad_shape(slot, tensor, stored);
     const std::string claim = slot.name.substr(slot.name.rfind('.')) + "#" + std::to_string(cut.part) + "#" +
                               (cut.expert ? std::to_string(slot.expert) : "");

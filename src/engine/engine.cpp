@@ -32,9 +32,8 @@ bool sees_later_tokens(const Step& step) {
 // What cannot be asked of this model at all.
 Status check_options(const ModelSpec& spec, const RunOptions& options) {
   const auto any = [&](bool (*test)(const Step&)) {
-    return std::ranges::any_of(spec.decoder->blocks, [&](const Block& block) {
-      return std::ranges::any_of(block.steps, test);
-    });
+    return std::ranges::any_of(spec.decoder->blocks,
+                               [&](const Block& block) { return std::ranges::any_of(block.steps, test); });
   };
   if (!options.caches.empty() && spec.decoder && any(sees_later_tokens))
     return Error{ErrorCode::kUsage, "a decoder whose tokens see later ones cannot run step by step"};

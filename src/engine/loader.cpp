@@ -28,9 +28,7 @@ Loader::Loader(const Bindings& bindings, const Backend& backend, std::string pre
   for (const Binding& binding : bindings.bound) slots_.emplace(binding.slot.name, &binding);
 }
 
-const std::vector<MatrixView>& Loader::views(const std::string& slot) const {
-  return slots_.at(prefix_ + slot)->views;
-}
+const std::vector<MatrixView>& Loader::views(const std::string& slot) const { return slots_.at(prefix_ + slot)->views; }
 
 std::vector<float> Loader::elements(const std::string& slot) const {
   std::vector<float> values;

@@ -10,9 +10,9 @@ namespace layerscope {
 void StackPass::look_up_relative(const Disentangled& relative) {
   relative_rows_.emplace(relative, longest_);
   relative_ = workspace_.relative.rows(operand_type_, relative_rows_->count, spec_.width);
-  const MatrixView table{DType::kF32,  reinterpret_cast<const std::byte*>(weights_.relative.data()),
+  const MatrixView table{DType::kF32,       reinterpret_cast<const std::byte*>(weights_.relative.data()),
                          2 * relative.span, spec_.width,
-                         spec_.width,  1};
+                         spec_.width,       1};
   for (std::int64_t first = 0; first < relative_.rows; first += kTileRows) {
     const std::int64_t count = std::min(kTileRows, relative_.rows - first);
     std::vector<std::int32_t> ids(static_cast<std::size_t>(count));

@@ -101,8 +101,8 @@ std::vector<float> sinusoid_table(Sinusoid rule, const PositionTable& positions,
     }
     const std::int64_t sines = half + width % 2;
     for (std::int64_t j = 0; j < width; ++j) {
-      const double angle = static_cast<double>(row) /
-                           std::pow(10000.0, 2 * static_cast<double>(j / 2) / static_cast<double>(width));
+      const double angle =
+          static_cast<double>(row) / std::pow(10000.0, 2 * static_cast<double>(j / 2) / static_cast<double>(width));
       out[j % 2 == 0 ? j / 2 : sines + j / 2] = static_cast<float>(j % 2 == 0 ? std::sin(angle) : std::cos(angle));
     }
   }

@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <cmath>
 
+#include "base/half.h"
 #include "base/try.h"
 #include "engine/loader.h"
 #include "engine/positions.h"
@@ -45,8 +46,8 @@ Result<AttentionWeights> load_attention(Loader& loader, const std::string& at, c
   return weights;
 }
 
-Result<StepWeights> load_step(Loader& loader, const std::string& at, const Step& step) {
-  StepWeights loaded{.pre = loader.norm(at + "pre", step.pre),
+Result<StepWeights> load_step(Loader& loader, const std::string& at, const std::string& pre, const Step& step) {
+  StepWeights loaded{.pre = loader.norm(pre, step.pre),
                      .post = loader.norm(at + "post", step.post),
                      .after = loader.norm(at + "after", step.after)};
   if (const auto* attention = std::get_if<Attention>(&step.mixer)) {
@@ -102,15 +103,19 @@ Result<StackWeights> load_stack(Loader& loader, const Stack& stack) {
       weights.frequencies = FixedFrequencies{.inverse = std::move(stored)};
   }
   if (loader.has("score.weight")) weights.score = loader.elements("score.weight");
-  if (loader.has("relative.weight")) weights.relative = loader.elements("relative.weight");
-  weights.relative_norm = loader.norm("relative_norm", stack.relative_norm);
+  if (loader.has("relative.weight")) {
+    weights.relative = loader.elements("relative.weight");
+    weights.relative_norm = loader.norm("relative_norm", stack.relative_norm);
+  }
   for (std::size_t i = 0; i < stack.blocks.size(); ++i) {
     std::vector<StepWeights> steps;
     const Block& block = stack.blocks[i];
     weights.owner.push_back(block.same_as ? static_cast<std::size_t>(*block.same_as) : i);
+    std::string pre;
     for (const Step& step : block.same_as ? std::vector<Step>() : block.steps) {
-      LAYERSCOPE_ASSIGN(StepWeights loaded,
-                        load_step(loader, "block." + std::to_string(i) + "." + step.slot + ".", step));
+      const std::string at = "block." + std::to_string(i) + "." + step.slot + ".";
+      if (!step.same_pre) pre = at + "pre";
+      LAYERSCOPE_ASSIGN(StepWeights loaded, load_step(loader, at, pre, step));
       steps.push_back(std::move(loaded));
     }
     weights.blocks.push_back(std::move(steps));
@@ -129,9 +134,14 @@ Result<MlpWeights> load_mlp(Loader& loader, const std::string& at, const Mlp& ml
     LAYERSCOPE_ASSIGN(weights.in, loader.linear({up}, mlp.bias, mlp.xielu ? Activation::kNone : mlp.activation));
   }
   if (mlp.xielu) {
-    const auto softplus = [](float value) { return std::max(value, 0.0F) + std::log1p(std::exp(-std::abs(value))); };
-    weights.alpha_p = softplus(loader.elements(at + "alpha_p.weight").front());
-    weights.alpha_n = mlp.xielu->beta + softplus(loader.elements(at + "alpha_n.weight").front());
+    const bool narrow = mlp.xielu->narrow && loader.views(at + "alpha_p.weight").front().dtype == DType::kBF16;
+    const auto kept = [narrow](float value) { return narrow ? bf16_to_float(float_to_bf16(value)) : value; };
+    const auto softplus = [&](const char* name) {
+      const float value = loader.elements(at + name).front();
+      return kept(std::max(value, 0.0F) + std::log1p(std::exp(-std::abs(value))));
+    };
+    weights.alpha_p = softplus("alpha_p.weight");
+    weights.alpha_n = kept(mlp.xielu->beta + softplus("alpha_n.weight"));
   }
   LAYERSCOPE_ASSIGN(weights.down, loader.linear({at + "down"}, mlp.bias));
   return weights;

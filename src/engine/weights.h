@@ -21,9 +21,9 @@ struct NormWeights {
 
 /// Matrices into narrow ranks and out of them again.
 struct LatentWeights {
-  std::unique_ptr<PackedLinear> in;       ///< q_down (or all of q) and kv_down end to end
-  std::unique_ptr<PackedLinear> q_up;     ///< null where q comes from one full matrix
-  std::unique_ptr<PackedLinear> kv_up;    ///< every head's unrotated keys, then its values
+  std::unique_ptr<PackedLinear> in;     ///< q_down (or all of q) and kv_down end to end
+  std::unique_ptr<PackedLinear> q_up;   ///< null where q comes from one full matrix
+  std::unique_ptr<PackedLinear> kv_up;  ///< every head's unrotated keys, then its values
   std::unique_ptr<NormWeights> q_norm, kv_norm;
 };
 
@@ -78,8 +78,8 @@ struct StackWeights {
   std::unique_ptr<NormWeights> embed_norm, top, relative_norm;
   std::optional<Rotation> angles;               ///< of StoredRotation, where the checkpoint has it
   std::optional<FixedFrequencies> frequencies;  ///< likewise
-  std::vector<float> score;     ///< [buckets, heads]
-  std::vector<float> relative;  ///< [2 * span, width]
+  std::vector<float> score;                     ///< [buckets, heads]
+  std::vector<float> relative;                  ///< [2 * span, width]
   std::vector<std::vector<StepWeights>> blocks;
   std::vector<std::size_t> owner;  ///< of every block: the one whose weights it uses
   [[nodiscard]] const std::vector<StepWeights>& block(std::size_t index) const { return blocks[owner[index]]; }

@@ -21,7 +21,8 @@ Result<std::unique_ptr<LatentWeights>> load_latent(Loader& loader, const std::st
 Result<std::unique_ptr<ExpertsWeights>> load_experts(Loader& loader, const std::string& at, const Experts& experts) {
   auto weights = std::make_unique<ExpertsWeights>();
   LAYERSCOPE_ASSIGN(weights->router, loader.linear({at + "router"}, experts.router.bias));
-  if (loader.has(at + "router.correction.weight")) weights->correction = loader.elements(at + "router.correction.weight");
+  if (loader.has(at + "router.correction.weight"))
+    weights->correction = loader.elements(at + "router.correction.weight");
   Mlp mlp{.hidden = experts.hidden, .activation = experts.activation, .gated = true, .bias = experts.bias};
   for (std::int64_t e = 0; e < experts.router.experts; ++e) {
     LAYERSCOPE_ASSIGN(MlpWeights expert, load_mlp(loader, at + "experts." + std::to_string(e) + ".", mlp));
@@ -66,9 +67,9 @@ Result<std::unique_ptr<TokenConvWeights>> load_token_conv(Loader& loader, const 
                           .inputs = static_cast<std::int64_t>(inputs * taps),
                           .output_stride = static_cast<std::int64_t>(inputs * taps),
                           .input_stride = 1};
-    LAYERSCOPE_ASSIGN(std::unique_ptr<PackedLinear> packed,
-                      loader.pack(std::span(&view, 1), std::span(bias).subspan(group * outputs, outputs),
-                                  conv.activation));
+    LAYERSCOPE_ASSIGN(
+        std::unique_ptr<PackedLinear> packed,
+        loader.pack(std::span(&view, 1), std::span(bias).subspan(group * outputs, outputs), conv.activation));
     weights->groups.push_back(std::move(packed));
   }
   return weights;

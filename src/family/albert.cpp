@@ -17,8 +17,8 @@ ModelSpec describe(Config& c) {
   const std::int64_t layers = c.layers("num_hidden_layers");
   const std::int64_t groups = c.size("num_hidden_groups", 1), inner = c.size("inner_group_num", 1);
   c.require(groups <= layers, "\"num_hidden_groups\" is above \"num_hidden_layers\"");
-  c.require(inner <= kMaxLayers / layers, "\"inner_group_num\" makes more than " + std::to_string(kMaxLayers) +
-                                              " blocks");
+  c.require(inner <= kMaxLayers / layers,
+            "\"inner_group_num\" makes more than " + std::to_string(kMaxLayers) + " blocks");
   if (groups > layers || inner > kMaxLayers / layers) return spec;
   const Block block = spec.encoder->blocks.front();
   spec.encoder->blocks.clear();
@@ -60,8 +60,12 @@ constexpr Bind kBinds[] = {
     {"head.out", "predictions.decoder"},
     {"head.out.bias", "predictions.bias!"},
 };
-constexpr std::string_view kIgnored[] = {"embeddings.position_ids", "embeddings.token_type_ids", "pooler.*",
-                                         "predictions.**",          "sop_classifier.**",         "classifier.*",
+constexpr std::string_view kIgnored[] = {"embeddings.position_ids",
+                                         "embeddings.token_type_ids",
+                                         "pooler.*",
+                                         "predictions.**",
+                                         "sop_classifier.**",
+                                         "classifier.*",
                                          "qa_outputs.*"};
 
 }  // namespace

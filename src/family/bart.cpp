@@ -32,7 +32,8 @@ constexpr std::array kTraits = {
 Embedding embedding(Config& c, const Traits& traits, const std::optional<Norm>& norm, bool decoder) {
   const std::int64_t width = c.size("d_model");
   Embedding embedding{.vocabulary_size = c.size("vocab_size"), .norm = norm};
-  const bool own_vocabulary = decoder && !c.flag("share_encoder_decoder_embeddings", true);
+  // transformers 4 gives both tables one size.
+  const bool own_vocabulary = decoder && !c.flag("share_encoder_decoder_embeddings", true) && !c.written_before(5);
   if (own_vocabulary) embedding.vocabulary_size = c.size("decoder_vocab_size", embedding.vocabulary_size);
   PositionTable positions{.offset = traits.first_position, .computed = traits.sinusoid};
   if (traits.sinusoid == Sinusoid::kEndpointRates) {
@@ -52,6 +53,7 @@ Embedding embedding(Config& c, const Traits& traits, const std::optional<Norm>& 
 ModelSpec describe(Config& c) {
   const std::string type = c.model_type();
   const Traits& traits = *std::ranges::find(kTraits, type, &Traits::type);
+  const bool shared = c.flag("share_encoder_decoder_embeddings", true);
   const bool alone = c.architecture_ends_in({"ForCausalLM"});  // a decoder without its encoder
   const std::int64_t width = c.size("d_model");
   const Norm norm{.kind = NormKind::kLayer, .epsilon = 1e-5F, .bias = true};
@@ -96,9 +98,10 @@ ModelSpec describe(Config& c) {
   };
   ModelSpec spec{.width = width, .decoder = stack("decoder", KeySource::kSelfCausal)};
   const std::int64_t vocabulary = spec.decoder->embedding.vocabulary_size;
-  if (c.architecture_ends_in({"ForConditionalGeneration", "MTModel", "ForCausalLM"}))
+  const bool scores_table = c.size("decoder_vocab_size", vocabulary) == vocabulary;
+  c.require(!alone || scores_table, "\"decoder_vocab_size\" is not \"vocab_size\"");
+  if (c.architecture_ends_in({"ForConditionalGeneration", "MTModel", "ForCausalLM"}) && (scores_table || shared))
     spec.head = Head{.tied = c.flag("tie_word_embeddings", true), .bias = !alone && type != "m2m_100"};
-  c.require(!alone || vocabulary == c.size("vocab_size"), "\"decoder_vocab_size\" is not \"vocab_size\"");
   if (alone) return spec;
   spec.encoder = stack("encoder", KeySource::kSelf);
   const bool has_start = c.has("decoder_start_token_id") || type != "mbart";

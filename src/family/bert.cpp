@@ -16,8 +16,8 @@ PositionTable plain_positions(Config& c) {
 PositionTable padded_positions(Config& c, std::int64_t padding) {
   c.only("position_embedding_type", "absolute");
   const std::int64_t rows = c.size("max_position_embeddings", 512);
-  c.require(rows > padding + 1, "\"max_position_embeddings\" leaves no position behind the padding's id " +
-                                    std::to_string(padding));
+  c.require(rows > padding + 1,
+            "\"max_position_embeddings\" leaves no position behind the padding's id " + std::to_string(padding));
   return {.rows = rows, .offset = padding + 1, .skipped_id = padding};
 }
 
@@ -32,8 +32,8 @@ ModelSpec describe_bert(Config& c, const BertTraits& traits) {
   const std::int64_t width = c.size(keys.width);
   const std::int64_t heads = c.size(keys.heads);
   const std::int64_t head = traits.head_dim.value_or(width / heads);
-  c.require(traits.head_dim || width % heads == 0, "\"" + std::string(keys.width) + "\" is not a multiple of \"" +
-                                                       std::string(keys.heads) + "\"");
+  c.require(traits.head_dim || width % heads == 0,
+            "\"" + std::string(keys.width) + "\" is not a multiple of \"" + std::string(keys.heads) + "\"");
   c.only("is_decoder", false);
   c.only("add_cross_attention", false);
   c.ignore("is_causal");

@@ -29,7 +29,7 @@ struct BertTraits {
 
   bool embedding_norm = true;
   std::optional<PositionTable> positions = {};
-  std::int64_t types = 0;                       ///< rows of the type table
+  std::int64_t types = 0;                        ///< rows of the type table
   std::optional<std::int64_t> table_width = {};  ///< of the embeddings; a matrix follows where it is not the stream's
 
   std::optional<Activation> head_activation = {};  ///< of the head's transform; none: the MLP's

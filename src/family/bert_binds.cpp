@@ -53,6 +53,7 @@ constexpr Bind kBinds[] = {
 constexpr std::string_view kIgnored[] = {
     "embeddings.position_ids",
     "embeddings.token_type_ids",
+    "embeddings.position_embeddings.weight",  // rotary ESM checkpoints keep one unused
     "embeddings.task_type_embeddings.weight",
     "encoder.layer.*.attention.self.rotary_embeddings.inv_freq",
     "pooler.dense.*",

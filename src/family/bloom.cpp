@@ -13,7 +13,7 @@ ModelSpec describe(Config& c) {
   const std::int64_t width = c.size("hidden_size"), heads = c.size("n_head");
   const Norm norm{.kind = NormKind::kLayer, .epsilon = c.epsilon("layer_norm_epsilon", 1e-5), .bias = true};
   Attention attention = causal_attention(c, head_width(c, width, heads), heads, heads);
-  attention.score = Alibi{.slopes = alibi_slopes(heads)};
+  attention.score = falling_scores(c, heads);
   attention.qkv_bias = attention.out_bias = true;
   const Mlp mlp{.hidden = 4 * width, .activation = Activation::kGeluTanh, .bias = true};
   // With both of them set, transformers leaves out the biases of two matrices.

@@ -45,8 +45,8 @@ Attention attention(Config& c, bool second, std::int64_t width) {
                         .shared = second && c.flag("share_att_key", false),
                         .key_bias = second};
   // The first version counts every kind that is named, the second those it knows.
-  const std::int64_t terms = second ? relative.content_to_position + relative.position_to_content
-                                    : static_cast<std::int64_t>(kinds.size());
+  const std::int64_t terms =
+      second ? relative.content_to_position + relative.position_to_content : static_cast<std::int64_t>(kinds.size());
   Attention attention{.heads = heads,
                       .kv_heads = heads,
                       .d_qk = head,
@@ -60,10 +60,11 @@ Attention attention(Config& c, bool second, std::int64_t width) {
   relative.max_distance = positive(c, "max_relative_positions", c.size("max_position_embeddings", 512));
   if (second) relative.buckets = positive(c, "position_buckets", 0);
   relative.span = relative.buckets > 0 ? relative.buckets : relative.max_distance;
+  if (!c.flag("relative_attention", false) || !(relative.content_to_position || relative.position_to_content))
+    return attention;
   c.require(relative.buckets == 0 || (relative.buckets > 1 && relative.max_distance - 1 != relative.buckets / 2),
             "\"position_buckets\" and \"max_relative_positions\" leave no far distances");
-  if (c.flag("relative_attention", false) && (relative.content_to_position || relative.position_to_content))
-    attention.score = relative;
+  attention.score = relative;
   return attention;
 }
 
@@ -75,19 +76,21 @@ ModelSpec describe(Config& c) {
   c.only("is_decoder", false);
   c.only("add_cross_attention", false);
 
-  Stack stack{.embedding = {.vocabulary_size = c.size("vocab_size"), .types = c.index("type_vocab_size", 0), .norm = norm}};
+  Stack stack{
+      .embedding = {.vocabulary_size = c.size("vocab_size"), .types = c.index("type_vocab_size", 0), .norm = norm}};
   if (c.flag("position_biased_input", true))
     stack.embedding.positions = PositionTable{.rows = c.size("max_position_embeddings", 512)};
   if (tables != width)
     stack.embedding.projection = EmbeddingProjection{.width = tables, .at = EmbeddingProjection::At::kSum};
-  stack.blocks = repeat(c.layers("num_hidden_layers"),
-                        {{Step{.slot = "attn", .mixer = attention(c, second, width), .after = norm},
-                          Step{.slot = "mlp", .mixer = mlp, .after = norm}}});
-  if (second && among(parts(c, "norm_rel_ebd"), "layer_norm")) stack.relative_norm = norm;
+  const Attention mixer = attention(c, second, width);
+  stack.blocks =
+      repeat(c.layers("num_hidden_layers"),
+             {{Step{.slot = "attn", .mixer = mixer, .after = norm}, Step{.slot = "mlp", .mixer = mlp, .after = norm}}});
+  if (std::holds_alternative<Disentangled>(mixer.score) && second && among(parts(c, "norm_rel_ebd"), "layer_norm"))
+    stack.relative_norm = norm;
   if (const std::int64_t taps = second ? positive(c, "conv_kernel_size", 0) : 0; taps > 0) {
-    const TokenConv conv{.taps = taps,
-                         .groups = c.size("conv_groups", 1),
-                         .activation = c.activation("conv_act", "tanh")};
+    const TokenConv conv{
+        .taps = taps, .groups = c.size("conv_groups", 1), .activation = c.activation("conv_act", "tanh")};
     c.require(taps % 2 == 1, "\"conv_kernel_size\" is even");
     c.require(width % conv.groups == 0, "\"hidden_size\" is not a multiple of \"conv_groups\"");
     stack.blocks.front().steps.push_back(
@@ -144,11 +147,16 @@ constexpr Bind kBinds[] = {
     {"head.norm", "lm_predictions.lm_head.LayerNorm"},
     {"head.out", "lm_predictions.lm_head"},
 };
-constexpr std::string_view kIgnored[] = {
-    "embeddings.position_ids", "embeddings.position_embeddings.weight", "encoder.rel_embeddings.weight",
-    "encoder.LayerNorm.*",     "pooler.dense.*",                        "cls.**",
-    "lm_predictions.**",       "mask_predictions.**",                   "classifier.*",
-    "qa_outputs.*"};
+constexpr std::string_view kIgnored[] = {"embeddings.position_ids",
+                                         "embeddings.position_embeddings.weight",
+                                         "encoder.rel_embeddings.weight",
+                                         "encoder.LayerNorm.*",
+                                         "pooler.dense.*",
+                                         "cls.**",
+                                         "lm_predictions.**",
+                                         "mask_predictions.**",
+                                         "classifier.*",
+                                         "qa_outputs.*"};
 
 }  // namespace
 

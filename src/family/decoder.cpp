@@ -33,10 +33,25 @@ Attention causal_attention(Config& c, std::int64_t head, std::int64_t heads, std
           .scale = static_cast<float>(1 / std::sqrt(static_cast<double>(head)))};
 }
 
-Block pre_norm_block(const Norm& norm, const Attention& attention, const Mlp& mlp, bool parallel) {
-  const auto reads = parallel ? Step::Reads::kBlockInput : Step::Reads::kStream;
-  return {{Step{.slot = "attn", .pre = norm, .mixer = attention},
-           Step{.slot = "mlp", .reads = reads, .pre = norm, .mixer = mlp}}};
+Rope whole_rope(Config& c, std::int64_t head) {
+  Rope rope = c.rope(head);
+  c.require(2 * rope.pairs == head,
+            "\"partial_rotary_factor\" is not 1, expected all " + std::to_string(head) + " elements of a head to turn");
+  return rope;
+}
+
+Alibi falling_scores(Config& c, std::int64_t heads) {
+  constexpr std::int64_t kMostHeads = 4096;
+  c.require(heads <= kMostHeads,
+            std::to_string(heads) + " attention heads, expected at most " + std::to_string(kMostHeads));
+  return {.slopes = alibi_slopes(std::min(heads, kMostHeads))};
+}
+
+Block pre_norm_block(const Norm& norm, const Attention& attention, const Mlp& mlp, Order order) {
+  const auto reads = order == Order::kSequential ? Step::Reads::kStream : Step::Reads::kBlockInput;
+  return {
+      {Step{.slot = "attn", .pre = norm, .mixer = attention},
+       Step{.slot = "mlp", .reads = reads, .pre = norm, .same_pre = order == Order::kParallelOneNorm, .mixer = mlp}}};
 }
 
 std::optional<Head> language_head(Config& c, bool tied, bool bias) {

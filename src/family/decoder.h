@@ -1,6 +1,7 @@
 // What decoders of one stack share, whatever their norms and positions are.
 #pragma once
 
+#include <cstdint>
 #include <optional>
 
 #include "spec/bind.h"
@@ -16,9 +17,21 @@ void alias_gpt2_names(Config& config);
 /// `heads` causal heads of `head` elements, scores scaled by 1 / sqrt(head).
 [[nodiscard]] Attention causal_attention(Config& config, std::int64_t head, std::int64_t heads, std::int64_t kv_heads);
 
-/// A pre-norm block: x + attention + mlp, both read from the block's input if `parallel`, otherwise one after the
-/// other.
-[[nodiscard]] Block pre_norm_block(const Norm& norm, const Attention& attention, const Mlp& mlp, bool parallel = false);
+/// Rotary positions of a model that turns whole heads.
+[[nodiscard]] Rope whole_rope(Config& config, std::int64_t head);
+
+/// Scores that fall with distance, by the slopes of `heads` heads.
+[[nodiscard]] Alibi falling_scores(Config& config, std::int64_t heads);
+
+enum class Order : std::uint8_t {
+  kSequential,
+  kParallel,         ///< attention and MLP both read the block's input
+  kParallelOneNorm,  ///< likewise, through one norm
+};
+
+/// A pre-norm block of attention and MLP.
+[[nodiscard]] Block pre_norm_block(const Norm& norm, const Attention& attention, const Mlp& mlp,
+                                   Order order = Order::kSequential);
 
 /// The head of a model whose architecture names a language model, W being the token table where "tie_word_embeddings",
 /// by default `tied`, says so.

@@ -9,6 +9,7 @@ namespace {
 ModelSpec describe(Config& c) {
   c.ignore("auto_map");  // transformers has the model itself
   c.ignore("is_causal");
+  c.ignore("position_embedding_type");
   c.only("is_decoder", false);
   const bool bias = c.flag("attention_bias", false), mlp_bias = c.flag("mlp_bias", false);
   ModelSpec spec =

@@ -21,9 +21,10 @@ ModelSpec describe(Config& c) {
   const std::int64_t norms = c.size("num_ln_in_parallel_attn", grouped ? 2 : 1);
   c.require(!parallel || norms == 1 || (grouped && norms == 2),
             "\"num_ln_in_parallel_attn\" is " + std::to_string(norms) + ", expected 1" + (grouped ? " or 2" : ""));
+  const Order order = !parallel ? Order::kSequential : norms == 2 ? Order::kParallel : Order::kParallelOneNorm;
   const Norm norm{.kind = NormKind::kLayer, .epsilon = c.epsilon("layer_norm_epsilon", 1e-5), .bias = true};
   Attention attention = causal_attention(c, head_width(c, width, heads), heads, single ? 1 : grouped ? few : heads);
-  attention.rope = c.rope(attention.d_qk);
+  attention.rope = whole_rope(c, attention.d_qk);
   attention.qkv_bias = attention.out_bias = bias;
   c.ignore("auto_map");
   c.require(!c.flag("alibi", false),
@@ -31,12 +32,11 @@ ModelSpec describe(Config& c) {
             "is added once or twice), so it is not supported");
   const Mlp mlp{
       .hidden = c.size("ffn_hidden_size", 4 * width), .activation = c.activation("activation", "gelu"), .bias = bias};
-  return {
-      .width = width,
-      .decoder = Stack{.embedding = {.vocabulary_size = c.size("vocab_size")},
-                       .blocks = repeat(c.layers("num_hidden_layers"), pre_norm_block(norm, attention, mlp, parallel)),
-                       .top = norm},
-      .head = language_head(c, true)};
+  return {.width = width,
+          .decoder = Stack{.embedding = {.vocabulary_size = c.size("vocab_size")},
+                           .blocks = repeat(c.layers("num_hidden_layers"), pre_norm_block(norm, attention, mlp, order)),
+                           .top = norm},
+          .head = language_head(c, true)};
 }
 
 constexpr std::string_view kTypes[] = {"falcon"};
@@ -44,7 +44,7 @@ constexpr std::string_view kPrefixes[] = {"transformer.", ""};
 constexpr Bind kBinds[] = {
     {"embed.token", "word_embeddings"},
     {"block.{i}.attn.pre", "h.{i}.ln_attn"},
-    {.slot = "block.{i}.attn.pre", .source = "h.{i}.input_layernorm", .shared = true},
+    {"block.{i}.attn.pre", "h.{i}.input_layernorm"},
     {"block.{i}.attn.q",
      "h.{i}.self_attention.query_key_value",
      {.part = 0, .groups = Cut::Groups::kKeyHeads, .qkv = true}},
@@ -57,7 +57,6 @@ constexpr Bind kBinds[] = {
     {"block.{i}.attn.out", "h.{i}.self_attention.dense"},
     {"block.{i}.mlp.pre", "h.{i}.ln_mlp"},
     {"block.{i}.mlp.pre", "h.{i}.post_attention_layernorm"},
-    {.slot = "block.{i}.mlp.pre", .source = "h.{i}.input_layernorm", .shared = true},
     {"block.{i}.mlp.up", "h.{i}.mlp.dense_h_to_4h"},
     {"block.{i}.mlp.down", "h.{i}.mlp.dense_4h_to_h"},
     {"top", "ln_f"},

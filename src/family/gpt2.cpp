@@ -64,8 +64,8 @@ constexpr Bind kBigCodeBinds[] = {
     {"top", "ln_f"},
     {"head.out", "lm_head"},
 };
-constexpr std::string_view kIgnored[] = {"h.*.attn.bias", "h.*.attn.masked_bias", "lm_head.weight",
-                                         "score.weight",  "classifier.*",         "multiple_choice_head.**"};
+constexpr std::string_view kIgnored[] = {"h.*.attn.bias", "h.*.attn.masked_bias",    "lm_head.weight", "score.weight",
+                                         "classifier.*",  "multiple_choice_head.**", "qa_outputs.*"};
 
 }  // namespace
 

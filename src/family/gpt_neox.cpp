@@ -18,17 +18,16 @@ ModelSpec describe(Config& c) {
                              : c.rope(attention.d_qk,
                                       {.partial = 0.25, .theta_key = "rotary_emb_base", .partial_key = "rotary_pct"});
   if (persimmon && c.flag("qk_layernorm", true)) attention.q_norm = attention.k_norm = HeadNorm{.norm = norm};
-  const bool parallel = !persimmon && c.flag("use_parallel_residual", true);
+  const Order order = !persimmon && c.flag("use_parallel_residual", true) ? Order::kParallel : Order::kSequential;
   const Mlp mlp{.hidden = c.size("intermediate_size"),
                 .activation = c.activation("hidden_act", persimmon ? "relu2" : "gelu"),
                 .bias = true};
   return causal_or_not(
-      c,
-      {.width = width,
-       .decoder = Stack{.embedding = {.vocabulary_size = c.size("vocab_size")},
-                        .blocks = repeat(c.layers("num_hidden_layers"), pre_norm_block(norm, attention, mlp, parallel)),
-                        .top = norm},
-       .head = language_head(c, false)});
+      c, {.width = width,
+          .decoder = Stack{.embedding = {.vocabulary_size = c.size("vocab_size")},
+                           .blocks = repeat(c.layers("num_hidden_layers"), pre_norm_block(norm, attention, mlp, order)),
+                           .top = norm},
+          .head = language_head(c, false)});
 }
 
 constexpr std::string_view kTypes[] = {"gpt_neox"}, kPersimmonTypes[] = {"persimmon"};
@@ -70,7 +69,7 @@ constexpr std::string_view kIgnored[] = {"layers.*.attention.bias",
                                          "layers.*.*.rotary_emb.inv_freq",
                                          "lm_head.weight",
                                          "embed_out.weight",
-                                         "score.weight",
+                                         "score.*",
                                          "classifier.*",
                                          "qa_outputs.*"};
 

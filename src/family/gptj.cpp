@@ -30,7 +30,8 @@ ModelSpec describe(Config& c) {
                 .bias = true};
   return {.width = width,
           .decoder = Stack{.embedding = {.vocabulary_size = c.size("vocab_size")},
-                           .blocks = repeat(c.layers("n_layer"), pre_norm_block(norm, attention, mlp, true)),
+                           .blocks = repeat(c.layers("n_layer"),
+                                            pre_norm_block(norm, attention, mlp, Order::kParallelOneNorm)),
                            .top = norm},
           .head = language_head(c, false, true)};
 }
@@ -39,12 +40,11 @@ constexpr std::string_view kTypes[] = {"gptj"}, kCodeGenTypes[] = {"codegen"};
 constexpr std::string_view kPrefixes[] = {"transformer.", ""};
 constexpr Bind kBinds[] = {
     {"embed.token", "wte"},
-    {.slot = "block.{i}.attn.pre", .source = "h.{i}.ln_1", .shared = true},
+    {"block.{i}.attn.pre", "h.{i}.ln_1"},
     {"block.{i}.attn.q", "h.{i}.attn.q_proj"},
     {"block.{i}.attn.k", "h.{i}.attn.k_proj"},
     {"block.{i}.attn.v", "h.{i}.attn.v_proj"},
     {"block.{i}.attn.out", "h.{i}.attn.out_proj"},
-    {.slot = "block.{i}.mlp.pre", .source = "h.{i}.ln_1", .shared = true},
     {"block.{i}.mlp.up", "h.{i}.mlp.fc_in"},
     {"block.{i}.mlp.down", "h.{i}.mlp.fc_out"},
     {"top", "ln_f"},
@@ -52,12 +52,11 @@ constexpr Bind kBinds[] = {
 };
 constexpr Bind kCodeGenBinds[] = {
     {"embed.token", "wte"},
-    {.slot = "block.{i}.attn.pre", .source = "h.{i}.ln_1", .shared = true},
+    {"block.{i}.attn.pre", "h.{i}.ln_1"},
     {"block.{i}.attn.q", "h.{i}.attn.qkv_proj", {.part = 0, .parts = 3, .groups = Cut::Groups::kFour}},
     {"block.{i}.attn.v", "h.{i}.attn.qkv_proj", {.part = 1, .parts = 3, .groups = Cut::Groups::kFour}},
     {"block.{i}.attn.k", "h.{i}.attn.qkv_proj", {.part = 2, .parts = 3, .groups = Cut::Groups::kFour}},
     {"block.{i}.attn.out", "h.{i}.attn.out_proj"},
-    {.slot = "block.{i}.mlp.pre", .source = "h.{i}.ln_1", .shared = true},
     {"block.{i}.mlp.up", "h.{i}.mlp.fc_in"},
     {"block.{i}.mlp.down", "h.{i}.mlp.fc_out"},
     {"top", "ln_f"},

@@ -13,8 +13,8 @@ ModelSpec describe(Config& c) {
                         .bidirectional = true,
                         .used_buckets = 32};
   c.require(bias.buckets >= bias.used_buckets, "\"relative_attention_num_buckets\" is below 32, the buckets in use");
-  return describe_bert(
-      c, {.score = bias, .positions = padded_positions(c, 1), .head_activation = Activation::kGeluErf});
+  return describe_bert(c,
+                       {.score = bias, .positions = padded_positions(c, 1), .head_activation = Activation::kGeluErf});
 }
 
 constexpr std::string_view kTypes[] = {"mpnet"};

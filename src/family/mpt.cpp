@@ -14,7 +14,7 @@ ModelSpec describe(Config& c) {
   const Norm norm{.kind = NormKind::kLayer, .epsilon = c.epsilon("layer_norm_epsilon", 1e-5)};
   Attention attention = causal_attention(c, head_width(c, width, heads), heads, heads);
   attention.scale = static_cast<float>(c.real("attn_config.softmax_scale", attention.scale));
-  attention.score = Alibi{.slopes = alibi_slopes(heads)};
+  attention.score = falling_scores(c, heads);
   const double clip = c.real("attn_config.clip_qkv", 0);
   c.require(clip >= 0, "\"attn_config.clip_qkv\" is negative, expected a limit of absolute values");
   if (clip > 0) attention.clip = static_cast<float>(clip);

@@ -20,7 +20,8 @@ ModelSpec describe(Config& c) {
   return causal_or_not(
       c, {.width = width,
           .decoder = Stack{.embedding = {.vocabulary_size = c.size("vocab_size")},
-                           .blocks = repeat(c.layers("num_hidden_layers"), pre_norm_block(norm, attention, mlp, true)),
+                           .blocks = repeat(c.layers("num_hidden_layers"),
+                                            pre_norm_block(norm, attention, mlp, Order::kParallelOneNorm)),
                            .top = norm},
           .head = language_head(c, false, true)});
 }
@@ -29,20 +30,19 @@ constexpr std::string_view kTypes[] = {"phi"};
 constexpr std::string_view kPrefixes[] = {"model.", ""};
 constexpr Bind kBinds[] = {
     {"embed.token", "embed_tokens"},
-    {.slot = "block.{i}.attn.pre", .source = "layers.{i}.input_layernorm", .shared = true},
+    {"block.{i}.attn.pre", "layers.{i}.input_layernorm"},
     {"block.{i}.attn.q", "layers.{i}.self_attn.q_proj"},
     {"block.{i}.attn.k", "layers.{i}.self_attn.k_proj"},
     {"block.{i}.attn.v", "layers.{i}.self_attn.v_proj"},
     {"block.{i}.attn.q_norm", "layers.{i}.self_attn.q_layernorm"},
     {"block.{i}.attn.k_norm", "layers.{i}.self_attn.k_layernorm"},
     {"block.{i}.attn.out", "layers.{i}.self_attn.dense"},
-    {.slot = "block.{i}.mlp.pre", .source = "layers.{i}.input_layernorm", .shared = true},
     {"block.{i}.mlp.up", "layers.{i}.mlp.fc1"},
     {"block.{i}.mlp.down", "layers.{i}.mlp.fc2"},
     {"top", "final_layernorm"},
     {"head.out", "lm_head"},
 };
-constexpr std::string_view kIgnored[] = {"lm_head.*", "score.weight", "classifier.*",
+constexpr std::string_view kIgnored[] = {"lm_head.*", "score.*", "classifier.*",
                                          "layers.*.self_attn.rotary_emb.inv_freq"};
 
 }  // namespace

@@ -18,21 +18,20 @@ ModelSpec describe(Config& c) {
         HeadNorm{.norm = {.kind = NormKind::kLayer, .epsilon = norm.epsilon}, .span = HeadNorm::Span::kEachHead};
   }
   const Mlp mlp{.hidden = c.size("intermediate_size"), .activation = c.activation("hidden_act", "silu"), .gated = true};
-  const bool parallel = c.flag("use_parallel_residual", false);
+  const Order order = c.flag("use_parallel_residual", false) ? Order::kParallelOneNorm : Order::kSequential;
   return causal_or_not(
-      c,
-      {.width = width,
-       .decoder = Stack{.embedding = {.vocabulary_size = c.size("vocab_size")},
-                        .blocks = repeat(c.layers("num_hidden_layers"), pre_norm_block(norm, attention, mlp, parallel)),
-                        .top = norm},
-       .head = language_head(c, false)});
+      c, {.width = width,
+          .decoder = Stack{.embedding = {.vocabulary_size = c.size("vocab_size")},
+                           .blocks = repeat(c.layers("num_hidden_layers"), pre_norm_block(norm, attention, mlp, order)),
+                           .top = norm},
+          .head = language_head(c, false)});
 }
 
 constexpr std::string_view kTypes[] = {"stablelm"};
 constexpr std::string_view kPrefixes[] = {"model.", ""};
 constexpr Bind kBinds[] = {
     {"embed.token", "embed_tokens"},
-    {.slot = "block.{i}.attn.pre", .source = "layers.{i}.input_layernorm", .shared = true},
+    {"block.{i}.attn.pre", "layers.{i}.input_layernorm"},
     {"block.{i}.attn.q", "layers.{i}.self_attn.q_proj"},
     {"block.{i}.attn.k", "layers.{i}.self_attn.k_proj"},
     {"block.{i}.attn.v", "layers.{i}.self_attn.v_proj"},
@@ -40,14 +39,13 @@ constexpr Bind kBinds[] = {
     {"block.{i}.attn.k_norm", "layers.{i}.self_attn.k_layernorm.norms.{h}"},
     {"block.{i}.attn.out", "layers.{i}.self_attn.o_proj"},
     {"block.{i}.mlp.pre", "layers.{i}.post_attention_layernorm"},
-    {.slot = "block.{i}.mlp.pre", .source = "layers.{i}.input_layernorm", .shared = true},
     {"block.{i}.mlp.gate", "layers.{i}.mlp.gate_proj"},
     {"block.{i}.mlp.up", "layers.{i}.mlp.up_proj"},
     {"block.{i}.mlp.down", "layers.{i}.mlp.down_proj"},
     {"top", "norm"},
     {"head.out", "lm_head"},
 };
-constexpr std::string_view kIgnored[] = {"lm_head.weight", "score.weight", "classifier.*",
+constexpr std::string_view kIgnored[] = {"lm_head.weight", "score.*", "classifier.*",
                                          "layers.*.self_attn.rotary_emb.inv_freq"};
 
 }  // namespace

@@ -12,7 +12,7 @@ ModelSpec describe(Config& c) {
   const bool bias = c.flag("use_bias", true);
   const Norm norm{.kind = NormKind::kLayer, .epsilon = c.epsilon("norm_epsilon", 1e-5), .bias = true};
   Attention attention = causal_attention(c, head, heads, c.size("num_key_value_heads", 2));
-  attention.rope = c.rope(head);
+  attention.rope = whole_rope(c, head);
   attention.window = c.optional_size("sliding_window");
   attention.qkv_bias = attention.out_bias = bias;
   const Mlp mlp{.hidden = c.size("intermediate_size"),
@@ -41,7 +41,7 @@ constexpr Bind kBinds[] = {
     {"top", "norm"},
     {"head.out", "lm_head"},
 };
-constexpr std::string_view kIgnored[] = {"lm_head.weight", "score.weight", "classifier.*",
+constexpr std::string_view kIgnored[] = {"lm_head.weight", "score.*", "classifier.*",
                                          "layers.*.self_attn.rotary_emb.inv_freq"};
 
 }  // namespace

@@ -10,10 +10,8 @@ namespace {
 // Whether the head's input is scaled is not written in every config: what the generation that wrote it computes counts.
 bool scales_output(Config& c, const std::string& type) {
   const bool tied = c.flag("tie_word_embeddings", type != "mt5");
-  const std::string version = c.text("transformers_version", "4.0");
-  const bool before_5 = version.size() > 1 && version[0] < '5' && version[1] == '.';
-  if (type == "mt5") return tied && before_5;
-  if (type == "umt5") return tied || !before_5;
+  if (type == "mt5") return tied && c.written_before(5);
+  if (type == "umt5") return tied || !c.written_before(5);
   return c.flag("scale_decoder_outputs", tied);
 }
 

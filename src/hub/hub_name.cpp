@@ -48,9 +48,8 @@ std::optional<HubName> parse_hub_name(std::string_view text) {
 }
 
 bool is_commit(std::string_view text) noexcept {
-  return text.size() == 40 && std::all_of(text.begin(), text.end(), [](char c) {
-           return (c >= '0' && c <= '9') || (c >= 'a' && c <= 'f');
-         });
+  return text.size() == 40 &&
+         std::all_of(text.begin(), text.end(), [](char c) { return (c >= '0' && c <= '9') || (c >= 'a' && c <= 'f'); });
 }
 
 }  // namespace layerscope

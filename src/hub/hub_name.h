@@ -10,8 +10,8 @@ namespace layerscope {
 /// "org/name@revision" taken apart. The parts name files below a cache, so they are checked first: no part of a path
 /// in them goes up, is hidden or is absolute.
 struct HubName {
-  std::string repository;  ///< "org/name", or "name" alone
-  std::string revision;    ///< "main" unless given
+  std::string repository;                    ///< "org/name", or "name" alone
+  std::string revision;                      ///< "main" unless given
   [[nodiscard]] std::string folder() const;  ///< "models--org--name"
 };
 

@@ -39,8 +39,8 @@ class Snapshot {
     } else if (unfinished()) {
       return partial(std::string("neither ") + kSingleFile + " nor " + kIndexFile);
     }
-    const bool tokenizer =
-        std::any_of(kTokenizerFiles.begin(), kTokenizerFiles.end(), [&](std::string_view file) { return present(file); });
+    const bool tokenizer = std::any_of(kTokenizerFiles.begin(), kTokenizerFiles.end(),
+                                       [&](std::string_view file) { return present(file); });
     if (!tokenizer && unfinished()) return partial("no tokenizer");
     return check_small_files();
   }

@@ -165,8 +165,8 @@ class DisentangledHead {
       for (std::int64_t row = 0; row < rows; ++row) {
         const float* sums = sums_ + row * value_stride_;
         auto* to = z.row<decltype(type)>(first + row) + head_ * a_.d_v;
-        for_each_vector(a_.d_v, [&](std::int64_t j, auto count)
-                                    LAYERSCOPE_ATTR { store(to + j, load(sums + j, Full{}), count); });
+        for_each_vector(
+            a_.d_v, [&](std::int64_t j, auto count) LAYERSCOPE_ATTR { store(to + j, load(sums + j, Full{}), count); });
       }
     });
   }

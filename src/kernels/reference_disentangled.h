@@ -15,8 +15,7 @@ template <class T>
 
 /// The normalised probabilities of one query of one head.
 template <class T>
-void disentangled_probabilities(const AttentionArguments& a, std::int64_t head, std::int64_t query,
-                                std::vector<T>& p) {
+void disentangled_probabilities(const AttentionArguments& a, std::int64_t head, std::int64_t query, std::vector<T>& p) {
   const PositionTerms& positions = *a.positions;
   const std::int64_t first = head * a.d_qk;
   p.assign(static_cast<std::size_t>(a.k.rows), T(0));

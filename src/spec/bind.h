@@ -14,24 +14,24 @@
 namespace layerscope {
 
 enum class SlotKind : std::uint8_t {
-  kMatrix,   ///< [outputs, inputs] of a product
-  kVector,   ///< a bias, a norm's parameter, a handful of numbers
-  kTable,    ///< rows that are looked up
+  kMatrix,    ///< [outputs, inputs] of a product
+  kVector,    ///< a bias, a norm's parameter, a handful of numbers
+  kTable,     ///< rows that are looked up
   kChannels,  ///< [channels, taps] of a convolution over each channel by itself, stored [channels, 1, taps]
-  kTaps,     ///< [outputs, inputs * taps] of a convolution, stored [outputs, inputs, taps]
+  kTaps,      ///< [outputs, inputs * taps] of a convolution, stored [outputs, inputs, taps]
 };
 
 /// A place of the model that a tensor has to fill.
 struct Slot {
   std::string name;  ///< "block.3.attn.q.weight", with "enc." or "dec." where the model has both stacks
   SlotKind kind = SlotKind::kMatrix;
-  Shape shape;            ///< as the mathematics sees it
-  std::string source;     ///< what "{i}" stands for in the tensor's name
-  bool optional = false;  ///< may stay empty: the head's, and tables that are computed otherwise
+  Shape shape;                        ///< as the mathematics sees it
+  std::string source;                 ///< what "{i}" stands for in the tensor's name
+  bool optional = false;              ///< may stay empty: the head's, and tables that are computed otherwise
   std::array<std::int64_t, 3> qkv{};  ///< rows of q, k and v for one key head, for slots of an attention's input
   std::int64_t key_heads = 0;
-  std::int64_t taps = 0;                   ///< of kTaps
-  std::int64_t expert = 0, experts = 0;    ///< of an expert's slots: its number, and how many there are
+  std::int64_t taps = 0;                 ///< of kTaps
+  std::int64_t expert = 0, experts = 0;  ///< of an expert's slots: its number, and how many there are
 };
 
 /// Every slot of a model, in the order of computation. Which slots there are follows from the spec alone.
@@ -55,11 +55,12 @@ struct Cut {
 };
 
 /// One row of a family's name table. `slot` and `source` name modules: ".weight" and ".bias" follow as the spec
-/// demands, and old spellings of norms (".gamma", ".beta") are taken too. "{i}" stands for the block's number in both, "{e}"
-/// for an expert's; with "{h}" in the source, row h of the slot is a tensor by itself. A slot may be named with its leaf
-/// ("block.{i}.attn.q.bias") to get a row of its own. A source that ends in "!" names the tensor itself, no leaf follows.
-/// Several rows of one slot are alternatives, the first that the checkpoint has wins. Sources are looked for with the
-/// prefix and without (heads stand outside of it).
+/// demands, and old spellings of norms (".gamma", ".beta") are taken too. "{i}" stands for the block's number in both,
+/// "{e}" for an expert's; with "{h}" in the source, row h of the slot is a tensor by itself. A slot may be named with
+/// its leaf
+/// ("block.{i}.attn.q.bias") to get a row of its own. A source that ends in "!" names the tensor itself, no leaf
+/// follows. Several rows of one slot are alternatives, the first that the checkpoint has wins. Sources are looked for
+/// with the prefix and without (heads stand outside of it).
 struct Bind {
   std::string_view slot;
   std::string_view source;

@@ -54,6 +54,7 @@ constexpr std::string_view kChangesMathematics[] = {
     "is_encoder_decoder",
     "layer_types",
     "logit_scale",
+    "logits_scaling",
     "no_rope_layers",
     "num_experts",
     "num_local_experts",
@@ -153,6 +154,17 @@ std::string Config::model_type() {
 std::string Config::architecture() {
   const auto names = texts("architectures");
   return names && !names->empty() ? names->front() : std::string();
+}
+
+bool Config::written_before(std::int64_t major) const {
+  const Json* version = find("transformers_version");
+  if (version == nullptr || version->string() == nullptr) return major > 4;
+  std::int64_t written = 0;
+  for (const char digit : *version->string()) {
+    if (digit < '0' || digit > '9' || written > 1000) break;
+    written = 10 * written + (digit - '0');
+  }
+  return written < major;
 }
 
 bool Config::architecture_ends_in(std::initializer_list<std::string_view> endings) {

@@ -46,6 +46,9 @@ class Config {
   [[nodiscard]] std::string model_type();
   /// First of "architectures", or empty.
   [[nodiscard]] std::string architecture();
+  /// True if a version of transformers below this one wrote the file; no version counts as 4. For the few settings that
+  /// mean something else in a later one.
+  [[nodiscard]] bool written_before(std::int64_t major) const;
   /// True if the first of "architectures" ends in one of these: a model with a head over the vocabulary.
   [[nodiscard]] bool architecture_ends_in(std::initializer_list<std::string_view> endings);
 

@@ -96,9 +96,7 @@ std::string mixer_text(const Experts& experts) {
   return text;
 }
 
-std::string mixer_text(const ShortConv& conv) {
-  return "out(c * conv(b * x)), " + std::to_string(conv.taps) + " taps";
-}
+std::string mixer_text(const ShortConv& conv) { return "out(c * conv(b * x)), " + std::to_string(conv.taps) + " taps"; }
 
 std::string mixer_text(const TokenConv& conv) {
   return activation_text(conv.activation) + "(conv(x)), " + std::to_string(conv.taps) + " taps";

@@ -34,8 +34,8 @@ class Collector {
   std::string prefix_, source_;
 };
 
-void collect_head_norm(Collector& out, const std::string& name, const std::optional<HeadNorm>& norm,
-                       std::int64_t heads, std::int64_t head_width) {
+void collect_head_norm(Collector& out, const std::string& name, const std::optional<HeadNorm>& norm, std::int64_t heads,
+                       std::int64_t head_width) {
   if (!norm || !norm->norm.weight) return;
   const bool each = norm->span == HeadNorm::Span::kEachHead;
   const std::int64_t all = norm->span == HeadNorm::Span::kHead ? head_width : heads * head_width;
@@ -59,8 +59,7 @@ void collect_projections(Collector& out, const std::string& at, const Attention&
   }
 }
 
-void collect_latent(Collector& out, const std::string& at, const Attention& attention,
-                    const LatentProjection& latent) {
+void collect_latent(Collector& out, const std::string& at, const Attention& attention, const LatentProjection& latent) {
   if (latent.q_rank) {
     out.matrix(at + "q_down", *latent.q_rank, out.width, latent.bias);
     out.norm(at + "q_down_norm", latent.norm, *latent.q_rank);
@@ -177,7 +176,7 @@ void collect(Collector& out, const Stack& stack) {
     out.enter(block.source.empty() ? std::to_string(i) : block.source);
     for (const Step& step : block.steps) {
       const std::string at = "block." + std::to_string(i) + "." + step.slot + ".";
-      out.norm(at + "pre", step.pre, out.width);
+      if (!step.same_pre) out.norm(at + "pre", step.pre, out.width);
       std::visit([&](const auto& mixer) { collect(out, at, mixer); }, step.mixer);
       if (const auto* attention = std::get_if<Attention>(&step.mixer))
         collect_shared(out, *attention, stack, shared_seen);

@@ -25,7 +25,8 @@ std::vector<float> alibi_slopes(std::int64_t heads, double max_bias) {
   };
   std::vector<float> slopes;
   for (std::int64_t i = 1; i <= whole; ++i) slopes.push_back(power(whole, i));
-  for (std::int64_t i = 1; static_cast<std::int64_t>(slopes.size()) < heads; i += 2) slopes.push_back(power(2 * whole, i));
+  for (std::int64_t i = 1; static_cast<std::int64_t>(slopes.size()) < heads; i += 2)
+    slopes.push_back(power(2 * whole, i));
   return slopes;
 }
 

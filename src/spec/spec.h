@@ -92,7 +92,7 @@ struct Disentangled {
   std::int64_t buckets = 0;       ///< logarithmic buckets of distances on each side; 0 = distances as they are
   std::int64_t max_distance = 0;  ///< that the buckets reach
   bool content_to_position = false, position_to_content = false;
-  bool shared = false;  ///< positions go through the matrices of q and k rather than their own
+  bool shared = false;   ///< positions go through the matrices of q and k rather than their own
   bool key_bias = true;  ///< of the positions' own matrices: keys have one (queries always do)
 };
 
@@ -113,8 +113,8 @@ struct HeadNorm {
   Span span = Span::kHead;
 };
 
-/// Queries and keys through narrow matrices. (Liu et al. 2024; transformers, modeling_deepseek_v3.py) The last `rotated`
-/// elements of every head turn; those of the keys are one set shared by all heads.
+/// Queries and keys through narrow matrices. (Liu et al. 2024; transformers, modeling_deepseek_v3.py) The last
+/// `rotated` elements of every head turn; those of the keys are one set shared by all heads.
 struct LatentProjection {
   std::optional<std::int64_t> q_rank;  ///< none: queries come from one full matrix
   std::int64_t kv_rank = 0;
@@ -134,10 +134,10 @@ struct Attention {
   bool rotate_values = false;
   std::variant<std::monostate, Alibi, BucketBias, Disentangled> score;
   std::optional<HeadNorm> q_norm, k_norm;
-  bool norm_rotated = false;        ///< the norms follow the rotation rather than go before it
-  std::optional<float> clip;        ///< queries, keys and values are held within -clip ... clip
-  std::optional<float> softcap;     ///< scores become softcap * tanh(score / softcap)
-  bool sinks = false;               ///< a learned score a head takes part in the softmax and is dropped
+  bool norm_rotated = false;     ///< the norms follow the rotation rather than go before it
+  std::optional<float> clip;     ///< queries, keys and values are held within -clip ... clip
+  std::optional<float> softcap;  ///< scores become softcap * tanh(score / softcap)
+  bool sinks = false;            ///< a learned score a head takes part in the softmax and is dropped
   std::optional<LatentProjection> latent;
   bool qkv_bias = false, out_bias = false;
   bool key_bias = true;  ///< with qkv_bias: keys have one too
@@ -147,6 +147,7 @@ struct Attention {
 /// from learned values. (transformers, activations.py: XIELUActivation)
 struct Xielu {
   float beta = 0.5F, epsilon = -1e-6F;
+  bool narrow = false;  ///< alphas that are stored in bfloat16 are made in bfloat16
 };
 
 struct Mlp {
@@ -199,7 +200,8 @@ struct ShortConv {
   bool bias = false;
 };
 
-/// activation(conv(.)) over the tokens, all channels of a group mixed. (transformers, modeling_deberta_v2.py: ConvLayer)
+/// activation(conv(.)) over the tokens, all channels of a group mixed. (transformers, modeling_deberta_v2.py:
+/// ConvLayer)
 struct TokenConv {
   std::int64_t taps = 0, groups = 1;
   Activation activation = Activation::kTanh;
@@ -215,6 +217,7 @@ struct Step {
   std::string slot;  ///< "attn", "cross", "mlp": the name in sites and slots
   Reads reads = Reads::kStream;
   std::optional<Norm> pre;
+  bool same_pre = false;  ///< pre is the one of the step before, weights and all
   Mixer mixer;
   std::optional<Norm> post;
   float scale = 1;
@@ -243,10 +246,10 @@ struct StoredRotation {
 struct Stack {
   Embedding embedding;
   std::vector<Block> blocks;
-  std::optional<Norm> top;                ///< the final norm
+  std::optional<Norm> top;                  ///< the final norm
   std::optional<TopProjection> projection;  ///< behind it
   std::optional<StoredRotation> rotation;
-  std::optional<Norm> relative_norm;      ///< over the table of relative positions (Disentangled)
+  std::optional<Norm> relative_norm;  ///< over the table of relative positions (Disentangled)
   [[nodiscard]] std::int64_t final_width(std::int64_t width) const noexcept {
     return projection ? projection->width : width;
   }

@@ -40,8 +40,8 @@ class Validator {
               "the position table ends before its first usable row");
       if (positions->computed) {
         require(spec_.width >= 4, "computed positions need a width of 4");
-        require(positions->rows <= kMaxComputed / spec_.width, "a computed position table of " +
-                                                                    std::to_string(positions->rows) + " rows");
+        require(positions->rows <= kMaxComputed / spec_.width,
+                "a computed position table of " + std::to_string(positions->rows) + " rows");
       }
     }
     require(!stack.blocks.empty(), "a stack has no blocks");
@@ -55,7 +55,8 @@ class Validator {
 
   void check(const Attention& attention) {
     const bool heads = attention.heads >= 1 && attention.kv_heads >= 1 && attention.heads % attention.kv_heads == 0;
-    require(heads, std::to_string(attention.heads) + " heads over " + std::to_string(attention.kv_heads) + " key heads");
+    require(heads,
+            std::to_string(attention.heads) + " heads over " + std::to_string(attention.kv_heads) + " key heads");
     require(attention.d_qk >= 1 && attention.d_v >= 1, "heads without width");
     if (!status_.ok()) return;
     tensor(attention.heads * attention.d_qk, spec_.width, "a query matrix");

@@ -1,4 +1,5 @@
 // Any bytes as config.json: whatever is accepted describes a model that can be laid out, observed and printed.
+// Seeds: tests/golden/*/config.json
 // Covers: src/spec/config.cpp src/spec/config_rope.cpp src/spec/slots.cpp src/spec/rope.cpp src/spec/validate.cpp
 #include <cmath>
 

@@ -12,9 +12,9 @@ extern "C" {
 /* What a call returns. */
 enum {
   LAYERSCOPE_TOKENIZER_OK = 0,
-  LAYERSCOPE_TOKENIZER_MODEL = 1, /* the file is refused, or lacks what this text needs */
-  LAYERSCOPE_TOKENIZER_INPUT = 2, /* the text or the ids cannot be processed, or exceed a limit of steps */
-  LAYERSCOPE_TOKENIZER_USAGE = 3, /* the options make no sense */
+  LAYERSCOPE_TOKENIZER_MODEL = 1,      /* the file is refused, or lacks what this text needs */
+  LAYERSCOPE_TOKENIZER_INPUT = 2,      /* the text or the ids cannot be processed, or exceed a limit of steps */
+  LAYERSCOPE_TOKENIZER_USAGE = 3,      /* the options make no sense */
   LAYERSCOPE_TOKENIZER_UNSUPPORTED = 4 /* the folder may be sound, but no exact tokenizer can be built from it */
 };
 

@@ -20,6 +20,6 @@ MODELS = [
     Tiny("deberta-v2-conv-v5", "DebertaV2Model", V2 | RELATIVE | {"position_buckets": 6, "conv_kernel_size": 5, "conv_groups": 2, "norm_rel_ebd": "none", "type_vocab_size": 3}, spreads=CONV),
     Tiny("deberta-v2-c2p-v5", "DebertaV2ForMaskedLM", V2 | V3 | {"pos_att_type": ["c2p"], "position_buckets": 16, "max_relative_positions": 20, "position_biased_input": True, "legacy": False, "layer_norm_eps": 1e-4}),
     Tiny("deberta-v2-p2c-v4", "DebertaV2Model", V2 | RELATIVE | {"pos_att_type": ["p2c"], "max_relative_positions": 7, "norm_rel_ebd": "layer_norm|x", "hidden_size": 20, "intermediate_size": 31}),
-    Tiny("deberta-v2-plain-v5", "DebertaV2ForMaskedLM", V2 | {"pos_att_type": ["c2p"], "tie_word_embeddings": False, "type_vocab_size": 2}),
+    Tiny("deberta-v2-plain-v5", "DebertaV2ForMaskedLM", V2 | V3 | {"relative_attention": False, "position_biased_input": True, "max_relative_positions": 5, "pos_att_type": ["c2p"], "tie_word_embeddings": False, "type_vocab_size": 2}),
     Tiny("deberta-v2-new-head-v4", "DebertaV2ForMaskedLM", V2 | V3 | {"legacy": False, "tie_word_embeddings": False}),
 ]

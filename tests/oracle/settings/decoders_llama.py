@@ -65,7 +65,7 @@ MODELS = [
     tiny("granite-base-v4", "GraniteForCausalLM", {"embedding_multiplier": 3.0, "residual_multiplier": 0.4, "attention_multiplier": 0.3, "logits_scaling": 4.0, "tie_word_embeddings": True}),
     tiny("granite-bias-v5", "GraniteForCausalLM", {"embedding_multiplier": 0.7, "residual_multiplier": 1.3, "attention_multiplier": 0.8, "logits_scaling": 0.5, "attention_bias": True, "mlp_bias": True, "head_dim": 6, "rope_parameters": llama3(2000.0)}),
     tiny("exaone4-full-v4", "Exaone4ForCausalLM", {"sliding_window": None, "layer_types": [FULL, FULL], "head_dim": 8, "rope_scaling": llama3(10000.0)}),
-    tiny("exaone4-sliding-v5", "Exaone4ForCausalLM", {"sliding_window": 4, "sliding_window_pattern": 3, "num_hidden_layers": 3, "head_dim": 6, "tie_word_embeddings": True}),
+    tiny("exaone4-sliding-v5", "Exaone4ForCausalLM", {"sliding_window": 4, "sliding_window_pattern": 3, "num_hidden_layers": 3, "head_dim": 6, "tie_word_embeddings": True}, spreads={"post_": (0.5, 0.1)}),
     tiny("apertus-base-v4", "ApertusForCausalLM", {"head_dim": 8, "rope_theta": 3000.0}, spreads={"alpha": (0.3, 0.5)}),
     tiny("apertus-bias-v5", "ApertusForCausalLM", {"attention_bias": True, "rope_parameters": {"rope_type": "default", "rope_theta": 400.0}, "tie_word_embeddings": True, "hidden_size": 24}, spreads={"alpha": (-0.5, 0.5)}),
     tiny("arcee-bias-v4", "ArceeForCausalLM", {"attention_bias": True, "mlp_bias": True, "hidden_size": 24}),

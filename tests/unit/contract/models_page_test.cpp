@@ -5,7 +5,7 @@
 #include <cstdlib>
 #include <fstream>
 #include <map>
-#include <set>
+#include <regex>
 #include <sstream>
 
 #include "family/registry.h"
@@ -17,25 +17,34 @@ namespace {
 
 std::string page_path() { return std::string(LAYERSCOPE_SOURCE_DIR) + "/docs/models.md"; }
 
-// What the committed models of one model_type have in common or between them.
+// What the committed models of one model_type are between them, and what all of them are held to.
 struct Entry {
-  std::string kind;
-  std::vector<std::string> programs, widths;
+  std::vector<std::string> kinds, programs, widths;
   std::map<std::string, std::string> limits;
-  int models = 0;
 };
 
 void add_once(std::vector<std::string>& list, const std::string& text) {
   if (std::find(list.begin(), list.end(), text) == list.end()) list.push_back(text);
 }
 
-// "x = ...; x = ..." of every kind of block, without the numbers below it.
+// "x = ...; x = ..." of every kind of block, without the lines below it and with scales by name.
 void add_programs(const Stack& stack, const std::string& prefix, Entry& entry) {
-  std::vector<std::string> blocks;
+  static const std::regex number("[0-9.]+ \\* ");
   for (const std::string& line : block_program(stack)) {
-    if (line.starts_with("block ")) add_once(blocks, line.substr(line.find(": ") + 2));
+    if (!line.starts_with("block ")) continue;
+    add_once(entry.programs, prefix + std::regex_replace(line.substr(line.find(": ") + 2), number, "scale * "));
   }
-  for (const std::string& block : blocks) add_once(entry.programs, prefix + block);
+}
+
+// Widths that a config repeats follow from others, so that the value says nothing.
+bool follows(std::string_view key) { return key.ends_with("_dim") || key.ends_with("_size"); }
+
+// Keeps what every model of the type is held to.
+void intersect(std::map<std::string, std::string>& limits, const std::map<std::string, std::string>& others) {
+  std::erase_if(limits, [&](const auto& limit) {
+    const auto other = others.find(limit.first);
+    return other == others.end() || other->second != limit.second;
+  });
 }
 
 std::string widths(const ModelSpec& spec) {
@@ -46,7 +55,8 @@ std::string widths(const ModelSpec& spec) {
       if (attention == nullptr) continue;
       std::string text = std::to_string(spec.width) + " (" + std::to_string(attention->heads) + " × " +
                          std::to_string(attention->d_qk);
-      if (attention->kv_heads != attention->heads) text += ", " + std::to_string(attention->kv_heads) + " key heads";
+      if (attention->kv_heads != attention->heads)
+        text += ", " + std::to_string(attention->kv_heads) + (attention->kv_heads == 1 ? " key head" : " key heads");
       return text + ")";
     }
   }
@@ -65,19 +75,22 @@ std::map<std::string, Entry> entries() {
     EXPECT_NE(family, nullptr) << path << ": \"" << type << "\" is not in the registry";
     if (family == nullptr) continue;
     const ModelSpec spec = family->describe(*config);
+    std::map<std::string, std::string> limits;
+    for (const auto& [key, expected] : config->limits()) {
+      if (!follows(key)) limits[key] = expected;
+    }
     const Status status = config->finish();
     EXPECT_TRUE(status.ok()) << status.error().message;
-    Entry& entry = all[type];
-    ++entry.models;
-    if (spec.two_stacks()) {
-      entry.kind = "encoder-decoder";
-    } else if (entry.kind.empty()) {
-      entry.kind = spec.encoder ? "encoder" : "decoder";
-    }
+    const auto [at, first] = all.try_emplace(type);
+    Entry& entry = at->second;
+    if (first)
+      entry.limits = limits;
+    else
+      intersect(entry.limits, limits);
+    add_once(entry.kinds, spec.two_stacks() ? "encoder-decoder" : spec.encoder ? "encoder" : "decoder");
     if (spec.encoder) add_programs(*spec.encoder, spec.two_stacks() ? "enc: " : "", entry);
     if (spec.decoder) add_programs(*spec.decoder, spec.two_stacks() ? "dec: " : "", entry);
     add_once(entry.widths, widths(spec));
-    for (const auto& [key, expected] : config->limits()) entry.limits[key] = expected;
   }
   return all;
 }
@@ -95,20 +108,19 @@ std::string page() {
          "This page is made from the registry and from the models in `tests/golden`; the suite fails when it is stale, "
          "and\n"
          "`LAYERSCOPE_WRITE_PAGES=1 test_contract --gtest_filter='ModelsPage.*'` makes it anew.\n\n"
-         "`x = norm(x + step(x))` is one residual step: where the norm stands is all that sets pre-norm and post-norm "
-         "apart.\n"
-         "Widths are those of the committed models, stream (heads × head width). A folder is refused, with the key and "
+         "Widths are those of the committed models: stream (heads × head width). A folder is refused, with the key and "
          "the\n"
-         "value, when its `config.json` sets what its model type does not do: the keys in the last column to anything "
-         "but\n"
-         "the value given, and, for every type that has no use of them, these to anything but \"off\":\n\n";
+         "value, when its `config.json` sets one of the keys in the last column to anything but the value given there, "
+         "a\n"
+         "rotation, activation or layer type that is not known, or, where its model type has no use of them, one of "
+         "these:\n\n";
   out << "`" << joined(settings_that_matter(), "`, `") << "`.\n\n";
   out << "| model_type | kind | blocks | widths | only |\n|---|---|---|---|---|\n";
   for (const auto& [type, entry] : entries()) {
     std::vector<std::string> limits;
     for (const auto& [key, expected] : entry.limits) limits.push_back("`" + key + "` " + expected);
-    out << "| `" << type << "` | " << entry.kind << " | `" << joined(entry.programs, "`<br>`") << "` | "
-        << joined(entry.widths, "<br>") << " | " << joined(limits, "<br>") << " |\n";
+    out << "| `" << type << "` | " << joined(entry.kinds, " or ") << " | `" << joined(entry.programs, "`<br>`")
+        << "` | " << joined(entry.widths, "; ") << " | " << joined(limits, "<br>") << " |\n";
   }
   return out.str();
 }

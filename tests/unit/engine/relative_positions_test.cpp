@@ -23,10 +23,10 @@ const Bucketing kBucketings[] = {
 
 TEST(RelativeRows, BucketsBeginWhereTheReferencePutsThem) {
   for (const Bucketing& bucketing : kBucketings) {
-    const Disentangled relative{
-        .span = 1000, .buckets = bucketing.buckets, .max_distance = bucketing.max_distance};
+    const Disentangled relative{.span = 1000, .buckets = bucketing.buckets, .max_distance = bucketing.max_distance};
     const auto bucket = [&](std::int64_t distance) { return relative_row(relative, distance) - relative.span; };
-    for (std::int64_t distance = 0; distance <= bucketing.buckets / 2; ++distance) EXPECT_EQ(bucket(distance), distance);
+    for (std::int64_t distance = 0; distance <= bucketing.buckets / 2; ++distance)
+      EXPECT_EQ(bucket(distance), distance);
     for (const auto& [distance, expected] : bucketing.starts) {
       EXPECT_EQ(bucket(distance), expected) << bucketing.buckets << " buckets, distance " << distance;
       EXPECT_EQ(bucket(distance - 1), expected - 1) << bucketing.buckets << " buckets, before distance " << distance;
@@ -38,9 +38,9 @@ TEST(RelativeRows, BucketsBeginWhereTheReferencePutsThem) {
 TEST(RelativeRows, RoundingIsThatOfTheReferenceAtThePublishedSizes) {
   const Disentangled relative{.span = 256, .buckets = 256, .max_distance = 512};
   // {distance, row}; at 511 the share of the logarithm is exactly one.
-  const std::pair<std::int64_t, std::int64_t> rows[] = {{0, 256},   {1, 257},   {-1, 255},  {128, 384}, {129, 385},
+  const std::pair<std::int64_t, std::int64_t> rows[] = {{0, 256},   {1, 257},   {-1, 255},  {128, 384},  {129, 385},
                                                         {132, 387}, {133, 388}, {136, 390}, {-137, 121}, {511, 511},
-                                                        {-510, 1},  {-511, 1},  {-512, 0},  {528, 511}, {5000, 511}};
+                                                        {-510, 1},  {-511, 1},  {-512, 0},  {528, 511},  {5000, 511}};
   for (const auto& [distance, row] : rows) EXPECT_EQ(relative_row(relative, distance), row) << distance;
 }
 

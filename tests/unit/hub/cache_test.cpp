@@ -175,8 +175,8 @@ TEST_F(HubCache, ASnapshotIsNoLink) {
 }
 
 TEST_F(HubCache, AReferenceHoldsACommit) {
-  for (const std::string& content : {std::string("../../../etc"), std::string(), kCommit + kCommit,
-                                     std::string("main"), std::string(40, 'G'), std::string(1 << 16, 'a')}) {
+  for (const std::string& content : {std::string("../../../etc"), std::string(), kCommit + kCommit, std::string("main"),
+                                     std::string(40, 'G'), std::string(1 << 16, 'a')}) {
     reference("main", content);
     expect_refused("org/name", "refs/main");
   }

@@ -97,6 +97,20 @@ TEST(Config, OnlyAndAbsentAcceptOff) {
     EXPECT_EQ(complaint(json, [](Config& c) { c.absent("key"); }), "") << json;
 }
 
+TEST(Config, AnAliasStandsInForItsName) {
+  Config c = config_of(R"({"n_head": 4, "hidden_size": 12, "n_embd": 12, "n_layer": null, "num_layers": 3})");
+  c.alias("num_heads", "n_head");
+  c.alias("hidden_size", "n_embd");
+  c.alias("num_layers", "n_layer");
+  EXPECT_EQ(c.size("n_head"), 4);
+  EXPECT_EQ(c.size("n_embd"), 12);
+  EXPECT_EQ(c.size("n_layer"), 3) << "null counts as absent";
+  EXPECT_TRUE(c.finish().ok());
+  EXPECT_NE(complaint(R"({"hidden_size": 12, "n_embd": 8})", [](Config& d) { d.alias("hidden_size", "n_embd"); })
+                .find("\"hidden_size\" is 12"),
+            std::string::npos);
+}
+
 TEST(Config, TheFirstErrorIsKept) {
   const std::string message = complaint(R"({"a": 0, "b": 0})", [](Config& c) {
     (void)c.size("a");

@@ -1,6 +1,7 @@
 //! The tokenizer of a model folder: its tokenizer.json, or the pipeline that transformers builds from older files.
 
 mod class;
+mod entries;
 mod files;
 mod languages;
 mod merges;
@@ -15,6 +16,7 @@ use std::collections::HashSet;
 
 use serde_json::{json, Map, Value};
 use tokenizers::processors::PostProcessorWrapper;
+use tokenizers::AddedToken;
 
 use class::{Choice, Class, Tokens};
 pub use files::Files;
@@ -23,7 +25,7 @@ use languages::Languages;
 use parts::{Draft, Place, Post};
 use settings::{Settings, Spec};
 
-use crate::guard::{Failure, Kind};
+use crate::guard::{guarded, Failure, Kind};
 use crate::load::{self, Loaded};
 
 const TOKENIZER: &str = "tokenizer.json";
@@ -59,6 +61,11 @@ pub fn open(files: &Files) -> Result<Loaded, Failure> {
     Ok(loaded)
 }
 
+/// As `load::load`, with the name of the file in the message, that of a panic too.
+fn load(file: &str, json: &[u8]) -> Result<Loaded, Failure> {
+    guarded(Kind::Model, || load::load(json)).map_err(|failure| failure.within(file))
+}
+
 /// A tokenizer.json is taken as it is; beside it, only tokens are added and languages chosen.
 fn from_json(
     json: &[u8],
@@ -66,12 +73,11 @@ fn from_json(
     tokens: &Tokens,
     languages: Option<&Languages>,
 ) -> Result<Loaded, Failure> {
-    let mut loaded = load::load(json).map_err(|failure| failure.within(TOKENIZER))?;
+    let mut loaded = load(TOKENIZER, json)?;
     // A class's own tokens that nobody has written down count only if the vocabulary knows them.
-    let known = |spec: &&Spec| {
-        Tokens::of(None, settings).all().any(|said| said == *spec)
-            || loaded.tokenizer.token_to_id(&spec.content).is_some()
-    };
+    let written = Tokens::of(None, settings);
+    let known =
+        |spec: &&Spec| written.all().any(|said| said == *spec) || loaded.tokenizer.token_to_id(&spec.content).is_some();
     let named: Vec<_> = tokens.all().filter(known).cloned().collect();
     let extra = settings.extra.clone().unwrap_or_default();
     add_tokens(&mut loaded, settings, &named, &extra)?;
@@ -109,13 +115,12 @@ fn from_older_files(
     let json = json!({"version": "1.0", "added_tokens": [], "normalizer": draft.normalizer,
                       "pre_tokenizer": draft.pre_tokenizer, "model": draft.model, "decoder": draft.decoder,
                       "post_processor": null});
-    let mut loaded = load::load(json.to_string().as_bytes()).map_err(|failure| failure.within(draft.file))?;
-    if class == Class::Esm {
-        let entries: Vec<_> = loaded.tokenizer.get_vocab(false).into_keys().map(inner_word).collect();
-        loaded.tokenizer.add_tokens(entries).map_err(|error| Failure::new(Kind::Model, error.to_string()))?;
-    }
+    let mut loaded = load(draft.file, json.to_string().as_bytes())?;
     let named: Vec<_> = tokens.all().cloned().collect();
     add_tokens(&mut loaded, settings, &named, settings.extra.as_ref().unwrap_or(&extra))?;
+    if class == Class::Esm {
+        add_entries(&mut loaded)?;
+    }
     check_ids(&loaded, settings)?;
     loaded.post_processor = post_processor(&loaded, &draft, class, settings, tokens)?;
     load::check_post_processor(&loaded.tokenizer, loaded.post_processor.as_ref())
@@ -123,8 +128,19 @@ fn from_older_files(
     Ok(loaded)
 }
 
-fn inner_word(content: String) -> tokenizers::AddedToken {
-    tokenizers::AddedToken { content, normalized: false, ..Default::default() }
+/// Every entry of the vocabulary is found inside words too.
+fn add_entries(loaded: &mut Loaded) -> Result<(), Failure> {
+    let mut entries: Vec<_> = loaded.tokenizer.get_vocab(false).into_iter().map(|(entry, id)| (id, entry)).collect();
+    let added = loaded.tokenizer.get_added_vocabulary().get_added_tokens_decoder();
+    entries.retain(|(id, _)| !added.contains_key(id));
+    entries.sort();
+    let tokens =
+        entries.into_iter().map(|(_, content)| AddedToken { content, normalized: false, ..Default::default() });
+    let tokens: Vec<_> = tokens.collect();
+    match loaded.tokenizer.add_tokens(tokens) {
+        Ok(_) => Ok(()),
+        Err(error) => refuse(words::VOCAB_TXT, error),
+    }
 }
 
 /// Adds tokens as `TokenizersBackend.__init__` does (tokenization_utils_tokenizers.py): those with ids, then named ones

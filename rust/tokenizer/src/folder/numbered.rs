@@ -14,9 +14,9 @@ use super::pieces::{ids, read};
 use super::proto::{Algorithm, SentencePiece};
 use super::settings::{Settings, Spec};
 use super::words::{vocab_json, VOCAB_JSON};
-use super::{named_processor, CONFIG};
+use super::{load, named_processor, CONFIG};
 use crate::guard::{Failure, Kind};
-use crate::load::{self, Loaded};
+use crate::load::Loaded;
 use crate::numbers::{Numbers, Side};
 
 /// sentencepiece's own pipeline: its normalisation, one space between words and none around, a mark for each.
@@ -44,7 +44,7 @@ fn tokenizer(file: &str, model: &SentencePiece) -> Result<Tokenizer, Failure> {
     let json = json!({"version": "1.0", "added_tokens": [], "model": built, "post_processor": null,
                       "normalizer": parts::sequence("normalizers", normalizers),
                       "pre_tokenizer": parts::metaspace(scheme, true), "decoder": parts::metaspace("always", true)});
-    let loaded = load::load(json.to_string().as_bytes()).map_err(|failure| failure.within(file))?;
+    let loaded = load(file, json.to_string().as_bytes())?;
     Ok(loaded.tokenizer)
 }
 

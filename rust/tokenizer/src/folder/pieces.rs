@@ -195,12 +195,14 @@ impl Source<'_> {
     }
 
     fn nllb(&self) -> Result<Draft, Failure> {
-        // Generation 5 ranks the merges of another numbering and forgets the languages; generation 4 does neither.
         let pieces: Vec<_> = fairseq(self.tokens, "bos_token", &self.model.pieces)?;
-        let (_, merges) = self.merged_pieces(Order::Scores)?;
+        let (_, merges) = self.merged_pieces(Order::Ids)?;
         let unk = self.tokens.need("unk_token")?;
         let model = parts::bpe(ids(pieces.iter().map(|(piece, _)| piece.as_str())), merges, true, false, Some(unk));
-        let normalizer = self.normalizers(vec![parts::strip(false, true), parts::replace_regex(" {2,}", SPACE)]);
+        let normalizer = match self.charsmap() {
+            Some(_) => self.normalizers(vec![parts::replace_regex(" {2,}", " ")]),
+            None => Value::Null,
+        };
         Ok(self.draft(normalizer, parts::metaspace("always", true), model, self.language_post()))
     }
 
