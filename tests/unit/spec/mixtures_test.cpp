@@ -46,7 +46,8 @@ TEST(Mixtures, SettingsOutsideTheMathematicsAreRefusedByName) {
     std::string type, settings, word;
   };
   const std::vector<Case> cases = {
-      {"mixtral", R"("num_local_experts": 4, "num_experts_per_tok": 5, "num_key_value_heads": 2)", "num_experts_per_tok"},
+      {"mixtral", R"("num_local_experts": 4, "num_experts_per_tok": 5, "num_key_value_heads": 2)",
+       "num_experts_per_tok"},
       {"mixtral", kFour + R"(, "layer_types": ["full_attention"])", "layer_types"},
       {"qwen3_moe", R"("num_experts": 4, "num_local_experts": 5, "num_key_value_heads": 2)", "num_local_experts"},
       {"qwen2_moe", R"("num_experts": 0, "num_key_value_heads": 2)", "num_experts"},
