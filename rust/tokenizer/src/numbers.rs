@@ -26,7 +26,7 @@ pub struct Numbers {
     pub leading_code: bool,
 }
 
-/// The code that a text begins with, and its length in bytes and code points.
+/// The code that a text begins with, such as `>>fra<<`, or nothing.
 fn leading_code(text: &str) -> &str {
     match text.strip_prefix(">>").and_then(|rest| rest.find("<<")) {
         Some(end) => &text[..2 + end + 2],

@@ -18,6 +18,7 @@ struct Described {
 Described described(const std::string& type, const std::string& settings) {
   std::string json = R"({"model_type": ")" + type + R"(", "hidden_size": 32, "intermediate_size": 24, "vocab_size": 50,
       "num_attention_heads": 4, "num_hidden_layers": 4, "max_position_embeddings": 64)";
+  if (type == "lfm2") json += R"(, "num_key_value_heads": 2)";
   json += (settings.empty() ? "" : ", ") + settings + "}";
   auto parsed = parse_json(json, "config.json", ErrorCode::kModel);
   EXPECT_TRUE(parsed.ok()) << json;

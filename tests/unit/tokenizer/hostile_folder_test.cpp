@@ -142,10 +142,20 @@ TEST_F(HostileFolder, WrongSettingsAreRefused) {
   expect_refused(bert(R"(,"added_tokens_decoder":{"x":{"content":"y"}})"), kConfig, "no id");
   expect_refused(bert(R"(,"added_tokens_decoder":{"9":{"content":"y"}})"), kConfig, "id 9");
   expect_refused(bert(R"(,"additional_special_tokens":"x")"), kConfig, "additional_special_tokens");
+  std::string many_names;
+  std::string many_tokens;
+  for (int i = 0; i < 20000; ++i) {
+    many_names += ",\"" + std::to_string(i) + "_token\":\"x\"";
+    many_tokens += (i > 0 ? ",\"" : "\"") + std::to_string(i) + "\"";
+  }
+  expect_refused(bert(many_names), kConfig, "names");
+  expect_refused(bert(",\"extra_special_tokens\":[" + many_tokens + "]"), kConfig, "20000 tokens");
   expect_refused(with(bert(), "added_tokens.json", R"({"new":-1})"), "added_tokens.json", "new");
   expect_refused(with(bert(), "added_tokens.json", R"({"new":8})"), "added_tokens.json", "id 8");
-  expect_refused(with(bert(), "special_tokens_map.json", R"({"cls_token":3})"), "special_tokens_map.json", "cls_token is 3");
-  expect_refused(with(t5(pieces()), kConfig, class_of("T5Tokenizer", R"(,"extra_ids":99999999999)")), kConfig, "extra_ids");
+  expect_refused(with(bert(), "special_tokens_map.json", R"({"cls_token":3})"), "special_tokens_map.json",
+                 "cls_token is 3");
+  expect_refused(with(t5(pieces()), kConfig, class_of("T5Tokenizer", R"(,"extra_ids":99999999999)")), kConfig,
+                 "extra_ids");
 }
 
 TEST_F(HostileFolder, WrongVocabulariesAreRefused) {
@@ -214,7 +224,8 @@ TEST_F(HostileFolder, DamagedFilesNeverCrash) {
   std::mt19937 random(1);
   int opened_count = 0;
   int refused = 0;
-  for (const char* name : {"t5-sentinels", "llama-2", "gemma", "marian", "roberta-added", "bert-cased-added", "mbart"}) {
+  for (const char* name :
+       {"t5-sentinels", "llama-2", "gemma", "marian", "roberta-added", "bert-cased-added", "mbart"}) {
     Files files;
     for (const auto& entry : std::filesystem::directory_iterator(testing::folder_path(name))) {
       if (entry.path().filename() == "cases.json") continue;

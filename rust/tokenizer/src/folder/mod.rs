@@ -1,6 +1,7 @@
 //! The tokenizer of a model folder: its tokenizer.json, or the pipeline that transformers builds from older files.
 
 mod class;
+mod entries;
 mod files;
 mod languages;
 mod merges;
@@ -74,10 +75,9 @@ fn from_json(
 ) -> Result<Loaded, Failure> {
     let mut loaded = load(TOKENIZER, json)?;
     // A class's own tokens that nobody has written down count only if the vocabulary knows them.
-    let known = |spec: &&Spec| {
-        Tokens::of(None, settings).all().any(|said| said == *spec)
-            || loaded.tokenizer.token_to_id(&spec.content).is_some()
-    };
+    let written = Tokens::of(None, settings);
+    let known =
+        |spec: &&Spec| written.all().any(|said| said == *spec) || loaded.tokenizer.token_to_id(&spec.content).is_some();
     let named: Vec<_> = tokens.all().filter(known).cloned().collect();
     let extra = settings.extra.clone().unwrap_or_default();
     add_tokens(&mut loaded, settings, &named, &extra)?;

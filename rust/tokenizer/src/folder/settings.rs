@@ -1,10 +1,11 @@
 //! What tokenizer_config.json, special_tokens_map.json and added_tokens.json say, read as transformers reads them.
 
-use std::collections::HashSet;
+use std::collections::{HashMap, HashSet};
 
 use serde_json::{Map, Value};
 use tokenizers::AddedToken;
 
+use super::entries::{self, Keys};
 use super::files::{refuse, shown, Files};
 use crate::guard::Failure;
 
@@ -15,6 +16,11 @@ const ADDED: &str = "added_tokens.json";
 /// The names that every tokenizer's special tokens have, in the order in which they are added.
 pub const NAMES: [&str; 7] =
     ["bos_token", "eos_token", "unk_token", "sep_token", "pad_token", "cls_token", "mask_token"];
+
+/// The most tokens that a list of further ones may have, and the most names of the model's own; files in use have some
+/// thousands and some ten.
+const MAX_EXTRA: usize = 1 << 14;
+const MAX_NAMED: usize = 1 << 10;
 
 /// A token with those of its properties that are said; the others follow from `special`.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -73,6 +79,9 @@ impl Spec {
 
     fn read_all(file: &str, key: &str, value: &Value) -> Result<Vec<Self>, Failure> {
         match value {
+            Value::Array(items) if items.len() > MAX_EXTRA => {
+                refuse(file, format!("{key} has {} tokens, at most {MAX_EXTRA} are taken", items.len()))
+            }
             Value::Array(items) => items.iter().map(|item| Self::read(file, key, item)).collect(),
             _ => refuse(file, format!("{key} is {}, expected an array of tokens", shown(value))),
         }
@@ -112,6 +121,7 @@ impl Settings {
                 settings.extra = Some(Spec::read_all(CONFIG, "additional_special_tokens", value)?);
             }
         }
+        settings.order_tokens(&entries::keys(files.bytes(CONFIG)));
         match config.get("added_tokens_decoder") {
             Some(value) => settings.read_added_decoder(value)?,
             None => settings.read_older_files(files)?,
@@ -126,7 +136,7 @@ impl Settings {
                 Value::Null => {}
                 Value::Object(members) => {
                     for (name, member) in members {
-                        self.set(name, Some(Spec::read(file, name, member)?));
+                        self.set(file, name, Some(Spec::read(file, name, member)?))?;
                     }
                 }
                 _ => self.extra = Some(Spec::read_all(file, key, value)?),
@@ -135,16 +145,29 @@ impl Settings {
             || key.ends_with("_token") && (value.is_null() || value.is_string() || value.is_object())
         {
             let spec = if value.is_null() { None } else { Some(Spec::read(file, key, value)?) };
-            self.set(key, spec);
+            self.set(file, key, spec)?;
         }
         Ok(())
     }
 
-    fn set(&mut self, name: &str, spec: Option<Spec>) {
-        match self.named.iter_mut().find(|(known, _)| known == name) {
-            Some((_, value)) => *value = spec,
-            None => self.named.push((name.to_owned(), spec)),
+    /// The model's own tokens in the order of the file, those of `extra_special_tokens` last.
+    fn order_tokens(&mut self, keys: &Keys) {
+        let mut places = HashMap::new();
+        for (place, key) in keys.own.iter().chain(&keys.extra).enumerate() {
+            places.entry(key.as_str()).or_insert(place);
         }
+        self.named.sort_by_key(|(name, _)| places.get(name.as_str()).copied());
+    }
+
+    fn set(&mut self, file: &str, name: &str, spec: Option<Spec>) -> Result<(), Failure> {
+        if let Some((_, value)) = self.named.iter_mut().find(|(known, _)| known == name) {
+            *value = spec;
+        } else if self.named.len() < MAX_NAMED {
+            self.named.push((name.to_owned(), spec));
+        } else {
+            return refuse(file, format!("more than {MAX_NAMED} names of special tokens"));
+        }
+        Ok(())
     }
 
     fn read_added_decoder(&mut self, value: &Value) -> Result<(), Failure> {
