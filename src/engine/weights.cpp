@@ -134,10 +134,9 @@ Result<MlpWeights> load_mlp(Loader& loader, const std::string& at, const Mlp& ml
     LAYERSCOPE_ASSIGN(weights.in, loader.linear({up}, mlp.bias, mlp.xielu ? Activation::kNone : mlp.activation));
   }
   if (mlp.xielu) {
-    const bool narrow = mlp.xielu->narrow && loader.views(at + "alpha_p.weight").front().dtype == DType::kBF16;
-    const auto kept = [narrow](float value) { return narrow ? bf16_to_float(float_to_bf16(value)) : value; };
+    const auto kept = [&](float value) { return mlp.xielu->narrow ? bf16_to_float(float_to_bf16(value)) : value; };
     const auto softplus = [&](const char* name) {
-      const float value = loader.elements(at + name).front();
+      const float value = kept(loader.elements(at + name).front());
       return kept(std::max(value, 0.0F) + std::log1p(std::exp(-std::abs(value))));
     };
     weights.alpha_p = softplus("alpha_p.weight");
