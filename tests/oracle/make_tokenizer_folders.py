@@ -212,10 +212,12 @@ def of_pieces():
 
 def of_json():
     """tokenizer.json, alone and with files beside it that add to it."""
-    from make_tokenizers import split_pattern, word_piece
+    from make_tokenizers import byte_level, split_pattern, word_piece
     from transformers import LlamaTokenizer
 
     three, words = json.loads(split_pattern().to_str()), json.loads(word_piece().to_str())
+    cased = {**words, "normalizer": {**words["normalizer"], "lowercase": False}}
+    level = json.loads(byte_level().to_str())
     with tempfile.TemporaryDirectory() as folder:
         write(Path(folder), of_pieces()["llama-2"])
         LlamaTokenizer.from_pretrained(folder).save_pretrained(folder)
@@ -242,6 +244,9 @@ def of_json():
                               add_bos_token=True, add_eos_token=False, bos_token="<s>", eos_token="</s>"),
         "bert-json": kind("bert", "BertTokenizer", {"tokenizer.json": words}, {"added_tokens.json": {"KEEP": 280}},
                           do_lower_case=True),
+        # Both generations let the class's settings, here their defaults, hold against the file.
+        "bert-json-cased": kind("bert", None, {"tokenizer.json": cased}),
+        "gpt2-json-prefix": kind("gpt2", "GPT2Tokenizer", {"tokenizer.json": level}, add_prefix_space=True),
         "bert-json-split": kind("bert", "BertTokenizer", {"tokenizer.json": words}, split_special_tokens=True),
     }
 

@@ -15,6 +15,8 @@ mod words;
 use std::collections::HashSet;
 
 use serde_json::{json, Map, Value};
+use tokenizers::normalizers::NormalizerWrapper;
+use tokenizers::pre_tokenizers::PreTokenizerWrapper;
 use tokenizers::processors::PostProcessorWrapper;
 use tokenizers::AddedToken;
 
@@ -44,7 +46,7 @@ pub fn open(files: &Files) -> Result<Loaded, Failure> {
         None => None,
     };
     let mut loaded = if let Some(json) = files.bytes(TOKENIZER) {
-        from_json(json, &settings, &tokens, languages.as_ref())?
+        from_json(json, choice.class, &settings, &tokens, languages.as_ref())?
     } else {
         from_older_files(files, &choice, &settings, &tokens, languages.as_ref())?
     };
@@ -69,11 +71,15 @@ fn load(file: &str, json: &[u8]) -> Result<Loaded, Failure> {
 /// A tokenizer.json is taken as it is; beside it, only tokens are added and languages chosen.
 fn from_json(
     json: &[u8],
+    class: Option<Class>,
     settings: &Settings,
     tokens: &Tokens,
     languages: Option<&Languages>,
 ) -> Result<Loaded, Failure> {
     let mut loaded = load(TOKENIZER, json)?;
+    if let Some(class) = class {
+        override_parts(&mut loaded, class, settings)?;
+    }
     // A class's own tokens that nobody has written down count only if the vocabulary knows them.
     let written = Tokens::of(None, settings);
     let known =
@@ -89,6 +95,35 @@ fn from_json(
         }
     }
     Ok(loaded)
+}
+
+/// The settings of BERT's and the byte-level classes hold against tokenizer.json, in both generations.
+fn override_parts(loaded: &mut Loaded, class: Class, settings: &Settings) -> Result<(), Failure> {
+    let wrong = |error: serde_json::Error| Failure::new(Kind::Model, format!("{TOKENIZER}: {error}"));
+    match class {
+        Class::Bert | Class::MpNet => {
+            let mut part = serde_json::to_value(loaded.tokenizer.get_normalizer()).map_err(wrong)?;
+            if part["type"] == "BertNormalizer" {
+                part["lowercase"] = json!(settings.flag("do_lower_case")?.unwrap_or(true));
+                part["strip_accents"] = json!(settings.flag("strip_accents")?);
+                part["handle_chinese_chars"] = json!(settings.flag("tokenize_chinese_chars")?.unwrap_or(true));
+                let part: NormalizerWrapper = serde_json::from_value(part).map_err(wrong)?;
+                let done = loaded.tokenizer.with_normalizer(Some(part));
+                done.map_err(|error| Failure::new(Kind::Model, format!("{TOKENIZER}: {error}")))?;
+            }
+        }
+        Class::Roberta | Class::Gpt2 | Class::CodeGen | Class::GptNeoX | Class::Deberta | Class::Blenderbot => {
+            let mut part = serde_json::to_value(loaded.tokenizer.get_pre_tokenizer()).map_err(wrong)?;
+            if part["type"] == "ByteLevel" {
+                let prefix = settings.flag("add_prefix_space")?.unwrap_or(class == Class::Blenderbot);
+                part["add_prefix_space"] = json!(prefix);
+                let part: PreTokenizerWrapper = serde_json::from_value(part).map_err(wrong)?;
+                loaded.tokenizer.with_pre_tokenizer(Some(part));
+            }
+        }
+        _ => {}
+    }
+    Ok(())
 }
 
 fn from_older_files(
