@@ -14,10 +14,23 @@ void alias_gpt2_names(Config& c) {
   c.alias("num_hidden_layers", "n_layer");
 }
 
+namespace {
+
+// The first of these keys that the config has, for messages.
+std::string present(const Config& c, std::initializer_list<std::string_view> keys) {
+  for (const std::string_view key : keys) {
+    if (c.has(key)) return "\"" + std::string(key) + "\"";
+  }
+  return "\"" + std::string(*keys.begin()) + "\"";
+}
+
+}  // namespace
+
 std::int64_t head_width(Config& c, std::int64_t width, std::int64_t heads) {
   const std::int64_t head = std::max<std::int64_t>(width / heads, 1);
-  c.require(head * heads == width, "the width " + std::to_string(width) + " is not a multiple of the " +
-                                       std::to_string(heads) + " attention heads");
+  c.require(head * heads == width, present(c, {"hidden_size", "n_embd", "d_model"}) + " is " + std::to_string(width) +
+                                       ", expected a multiple of the " + std::to_string(heads) + " heads of " +
+                                       present(c, {"num_attention_heads", "n_head", "n_heads", "num_heads"}));
   c.only("head_dim", head);
   return head;
 }

@@ -30,7 +30,7 @@ ModelSpec describe(Config& c) {
   c.only("is_decoder", false);
   c.ignore("is_causal");
   c.ignore("position_embedding_type");  // published configs have one that nothing reads
-  c.ignore("auto_map");  // transformers has the model itself
+  c.ignore("auto_map");                 // transformers has the model itself
   const Norm norm{.kind = NormKind::kLayer, .epsilon = c.epsilon("norm_eps", 1e-5), .bias = c.flag("norm_bias", false)};
   const bool bias = c.flag("attention_bias", false);
   const RopeDefaults everywhere{.theta = 160000, .theta_key = "global_rope_theta", .layer_type = "full_attention"};

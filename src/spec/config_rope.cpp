@@ -132,7 +132,8 @@ Rope Config::rope(std::int64_t head, const RopeDefaults& defaults) {
   rope.pairs = (dims + 1) / 2;
   if (dims < 1 || 2 * rope.pairs > head || dims > kMaxTurning) {
     refuse("rotary embeddings turn " + std::to_string(dims) + " elements of a head of " + std::to_string(head) +
-           ", expected whole pairs, at most " + std::to_string(kMaxTurning) + " elements");
+           " (\"head_dim\" or \"hidden_size\" / heads, times \"" + std::string(defaults.partial_key) +
+           "\"), expected whole pairs, at most " + std::to_string(kMaxTurning) + " elements");
     return rope;
   }
   const std::optional<double> inner = setting("rope_theta");
@@ -147,7 +148,8 @@ Rope Config::rope(std::int64_t head, const RopeDefaults& defaults) {
   for (const char* key : {"type", "rope_type"}) {
     const Json* value = object == nullptr ? nullptr : object->find(key);
     if (value == nullptr || value->is_null()) continue;
-    if (value->string() == nullptr) return wrong(std::string_view(where), object, "a text as its type", rope);
+    if (value->string() == nullptr || value->string()->empty())
+      return wrong(std::string_view(where), object, "a text as its type", rope);
     const bool old_name = *value->string() == "su" || (*value->string() == "yarn" && defaults.yarn_is_long);
     const std::string name = old_name ? "longrope" : *value->string();
     require(type.empty() || type == name, what + "has the types \"" + type + "\" and \"" + name + "\"");

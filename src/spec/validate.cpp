@@ -7,7 +7,7 @@ namespace {
 
 constexpr std::int64_t kMaxExperts = std::int64_t{1} << 17;   // of all blocks together; real models have up to 15,000
 constexpr std::int64_t kMaxComputed = std::int64_t{1} << 26;  // elements of a computed position table
-constexpr std::int64_t kMaxElements = std::int64_t{1} << 42;  // of one tensor
+constexpr std::int64_t kMaxElements = std::int64_t{1} << 56;  // of one tensor
 constexpr std::int64_t kMaxTaps = 1024;
 
 class Validator {
