@@ -208,7 +208,8 @@ class Binder {
     const std::int64_t outputs = layout->groups * layout->group;
     const Shape stored = stored_shape(slot, cut, outputs);
     const bool scalar = tensor.view.shape.rank() == 0 && stored == Shape{1};
-    const bool one_row = slot.kind == SlotKind::kVector && tensor.view.shape == Shape{1, outputs};
+    const bool buffer = row.source.ends_with('!') && slot.kind == SlotKind::kVector;
+    const bool one_row = buffer && tensor.view.shape == Shape{1, outputs};
     if (!(tensor.view.shape == stored) && !scalar && !one_row) return bad_shape(slot, tensor, stored);
     const std::string claim = slot.name.substr(slot.name.rfind('.')) + "#" + std::to_string(cut.part) + "#" +
                               (cut.expert ? std::to_string(slot.expert) : "");

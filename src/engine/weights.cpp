@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <cmath>
 
+#include "base/half.h"
 #include "base/try.h"
 #include "engine/loader.h"
 #include "engine/positions.h"
@@ -133,9 +134,13 @@ Result<MlpWeights> load_mlp(Loader& loader, const std::string& at, const Mlp& ml
     LAYERSCOPE_ASSIGN(weights.in, loader.linear({up}, mlp.bias, mlp.xielu ? Activation::kNone : mlp.activation));
   }
   if (mlp.xielu) {
-    const auto softplus = [](float value) { return std::max(value, 0.0F) + std::log1p(std::exp(-std::abs(value))); };
-    weights.alpha_p = softplus(loader.elements(at + "alpha_p.weight").front());
-    weights.alpha_n = mlp.xielu->beta + softplus(loader.elements(at + "alpha_n.weight").front());
+    const auto kept = [&](float value) { return mlp.xielu->narrow ? bf16_to_float(float_to_bf16(value)) : value; };
+    const auto softplus = [&](const char* name) {
+      const float value = kept(loader.elements(at + name).front());
+      return kept(std::max(value, 0.0F) + std::log1p(std::exp(-std::abs(value))));
+    };
+    weights.alpha_p = softplus("alpha_p.weight");
+    weights.alpha_n = kept(mlp.xielu->beta + softplus("alpha_n.weight"));
   }
   LAYERSCOPE_ASSIGN(weights.down, loader.linear({at + "down"}, mlp.bias));
   return weights;

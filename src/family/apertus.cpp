@@ -17,7 +17,8 @@ ModelSpec describe(Config& c) {
                      .out_bias = bias,
                      .rope = {.theta = 12000000},
                      .gated = false};
-  if (learned) traits.xielu = Xielu{};
+  // transformers 4 keeps the activation's numbers in bfloat16, whatever the dtype of the model
+  if (learned) traits.xielu = Xielu{.narrow = !c.has("rope_parameters")};
   return describe_llama(c, traits);
 }
 

@@ -1,6 +1,6 @@
 // DeepSeek-V3 (DeepSeek-AI 2024): latent attention, experts chosen by groups and one that all tokens take.
-// transformers, src/transformers/models/deepseek_v3/modeling_deepseek_v3.py. Experts outside the chosen groups are never
-// taken, as in transformers 5; in 4 they count as 0, which differs where corrections make other values negative.
+// transformers, src/transformers/models/deepseek_v3/modeling_deepseek_v3.py. Experts outside the chosen groups are
+// never taken, as in transformers 5; in 4 they count as 0, which differs where corrections make other values negative.
 #include <cmath>
 
 #include "family/decoder.h"

@@ -11,6 +11,7 @@ Error bad(std::string message) { return Error{ErrorCode::kInput, std::move(messa
 
 // Tokens that a stack has positions for.
 std::optional<std::int64_t> position_limit(const Stack& stack) {
+  if (stack.rotation && stack.rotation->rows > 0) return stack.rotation->rows;
   if (!stack.embedding.positions) return std::nullopt;
   return stack.embedding.positions->rows - stack.embedding.positions->offset;
 }

@@ -212,7 +212,8 @@ Rope Config::rope(std::int64_t head, const RopeDefaults& defaults) {
     const Json* truncate = object->find("truncate");
     require(truncate == nullptr || truncate->boolean() != nullptr, what + "has \"truncate\" neither true nor false");
     const bool cut = truncate == nullptr || truncate->boolean() == nullptr || *truncate->boolean();
-    require(cut || defaults.layer_type.empty(), what + "has \"truncate\" for one layer type, which has no effect");
+    require(cut || !current || defaults.layer_type.empty(),
+            what + "has \"truncate\" for one layer type, which has no effect");
     rope.frequencies =
         FixedFrequencies{.inverse = yarn(rotation_powers(theta, dims), theta, factor, positive("beta_fast", 32),
                                          positive("beta_slow", 1), trained, cut),

@@ -147,6 +147,7 @@ struct Attention {
 /// from learned values. (transformers, activations.py: XIELUActivation)
 struct Xielu {
   float beta = 0.5F, epsilon = -1e-6F;
+  bool narrow = false;  ///< the alphas are made in bfloat16
 };
 
 struct Mlp {

@@ -70,7 +70,7 @@ MODELS = [
     Tiny("falcon-single-v4", "FalconForCausalLM", falcon(24, 3, 3)),
     Tiny("falcon-single-v5", "FalconForCausalLM", falcon(32, 2, 4, 40, bias=True, tie_word_embeddings=False)),
     Tiny("falcon-single-sequential-v5", "FalconModel", falcon(24, 2, 4, 40, parallel_attn=False, rope_theta=200.0)),
-    Tiny("falcon-bf16-v4", "FalconForCausalLM", falcon(24, 2, 6, 32, new_decoder_architecture=True, num_kv_heads=2, bias=True), storage="bfloat16"),
+    Tiny("falcon-stored-bf16-v4", "FalconForCausalLM", falcon(24, 2, 6, 32, new_decoder_architecture=True, num_kv_heads=2, bias=True), storage="bfloat16"),
     Tiny("falcon-many-v4", "FalconModel", falcon(24, 2, 3, 40, multi_query=False, parallel_attn=False, bias=True)),
     Tiny("falcon-many-v5", "FalconForCausalLM", falcon(24, 2, 2, 40, multi_query=False, activation="relu")),
     Tiny("falcon-grouped-v4", "FalconForCausalLM", falcon(32, 2, 4, 40, new_decoder_architecture=True, num_kv_heads=2, bias=True)),

@@ -23,7 +23,7 @@ PADDED = {"pad_token_id": 7, "type_vocab_size": 1}  # positions begin behind the
 
 MODELS = [
     Tiny("bert-heads-v4", "BertForPreTraining", ODD),
-    Tiny("bert-heads-v5", "BertForPreTraining", ODD | UNTIED),
+    Tiny("bert-heads-v5", "BertForPreTraining", ODD | UNTIED | {"vocab_size": 59}),
     Tiny("bert-classifier-v5", "BertForSequenceClassification", BASE | {"hidden_act": "gelu_fast", "num_labels": 3}),
     Tiny("roberta-base-v4", "RobertaModel", BASE, special_ids=(1,)),
     Tiny("roberta-base-v5", "RobertaModel", ODD | PADDED, special_ids=(7, 7)),
@@ -57,7 +57,7 @@ MODELS = [
     Tiny(
         "albert-inner-v5",
         "AlbertModel",
-        BASE | {"embedding_size": 24, "num_hidden_layers": 5, "num_hidden_groups": 2, "inner_group_num": 2}
+        BASE | {"embedding_size": 24, "num_hidden_layers": 4, "num_hidden_groups": 2, "inner_group_num": 2, "vocab_size": 40, "intermediate_size": 21}
         | {"hidden_act": "relu"},
         last="encoder.albert_layer_groups.1.albert_layers.1",
     ),
@@ -104,14 +104,14 @@ MODELS = [
     Tiny(
         "modernbert-mlm-v5",
         "ModernBertForMaskedLM",
-        BASE | {"num_hidden_layers": 4, "local_attention": 10, "pad_token_id": 0, "decoder_bias": False}
+        BASE | {"vocab_size": 50, "num_hidden_layers": 4, "local_attention": 10, "pad_token_id": 0, "decoder_bias": False}
         | {"classifier_activation": "silu", "mlp_bias": True} | UNTIED,
     ),
     Tiny("nomic_bert-base-v5", "NomicBertModel", BASE),
     Tiny(
         "nomic_bert-mlm-v5",
         "NomicBertForMaskedLM",
-        ODD | {"head_dim": 8, "hidden_act": "gelu"}
+        ODD | {"vocab_size": 50, "head_dim": 8, "hidden_act": "gelu"}
         | {"rope_parameters": {"rope_type": "linear", "factor": 3.0, "rope_theta": 77.0}},
     ),
     Tiny("eurobert-base-v5", "EuroBertModel", BASE | {"num_key_value_heads": 2, "pad_token_id": 0}),
@@ -157,7 +157,7 @@ MODELS = [
     Tiny(
         "roformer-value-v4",
         "RoFormerForMaskedLM",
-        BASE | {"rotary_value": True, "embedding_size": 14, "hidden_size": 40, "num_attention_heads": 5},
+        BASE | {"vocab_size": 60, "rotary_value": True, "embedding_size": 14, "hidden_size": 36, "num_attention_heads": 3},
         kept=("embed_positions",),
     ),
     Tiny("roformer-value-v5", "RoFormerModel", BASE | {"rotary_value": True}, kept=("embed_positions",)),
@@ -166,7 +166,7 @@ MODELS = [
     Tiny(
         "jina_embeddings_v3-mlm-v5",
         "JinaEmbeddingsV3ForMaskedLM",
-        BASE | {"hidden_size": 40, "num_attention_heads": 5, "hidden_act": "relu", "num_hidden_layers": 3}
+        BASE | {"hidden_size": 30, "num_attention_heads": 3, "hidden_act": "relu", "num_hidden_layers": 2}
         | {"rope_parameters": {"rope_type": "default", "rope_theta": 123.0}},
     ),
 ]

@@ -40,7 +40,8 @@ MODELS = [
     sharp("granitemoe-bias-v5", "GraniteMoeForCausalLM", MIXTURE | {"attention_bias": True, "num_key_value_heads": 4, "residual_multiplier": 1.5, "attention_multiplier": 0.5, "tie_word_embeddings": True}),
     sharp("gpt_oss-base-v4", "GptOssForCausalLM", OSS, spreads=WIDE),
     sharp("gpt_oss-plain-v5", "GptOssForCausalLM", OSS | new(1e4) | {"layer_types": ["full_attention", "sliding_attention"], "swiglu_alpha": 1.2, "swiglu_limit": 1.5, "attention_bias": False}, spreads=WIDE),
-    sharp("deepseek_v3-base-v4", "DeepseekV3ForCausalLM", DEEP | old(1e4, type="yarn", **YARN)),
+    # Corrections above 0: below it transformers 4 takes experts outside the chosen groups.
+    Tiny("deepseek_v3-base-v4", "DeepseekV3ForCausalLM", DEEP | old(1e4, type="yarn", **YARN), spreads={"correction_bias": (0.6, 0.15)} | SHARP),
     sharp("deepseek_v3-plain-v5", "DeepseekV3ForCausalLM", DEEP | {"q_lora_rank": None, "norm_topk_prob": False, "rope_interleave": False, "attention_bias": True, "n_group": 1, "topk_group": 1, "n_shared_experts": 2}),
     sharp("deepseek_v3-yarn-v5", "DeepseekV3Model", DEEP | new(1e4, **(YARN | {"rope_type": "yarn"})) | {"first_k_dense_replace": 0, "hidden_act": "gelu_pytorch_tanh", "routed_scaling_factor": 1.7}),
     Tiny("lfm2-base-v4", "Lfm2ForCausalLM", CONV | {"full_attn_idxs": [1, 3], "rope_theta": 3e4}),

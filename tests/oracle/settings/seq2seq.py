@@ -22,12 +22,13 @@ def t5(vocabulary=47, width=16, **more):
 UNSHARED = {"share_encoder_decoder_embeddings": False, "decoder_vocab_size": 37}
 SMALL = {"encoder_layers": 2, "decoder_layers": 2}
 PAD = (1,)
+CALM = {"Attention.q.weight": (0.0, 0.1)}  # scores are not scaled: queries as small as trained ones are
 
 MODELS = [
     Tiny("bart-base-v4", "BartForConditionalGeneration", bart()),
     Tiny("bart-scaled-v5", "BartModel", bart(41, 15, scale_embedding=True, activation_function="relu", encoder_attention_heads=5, decoder_attention_heads=3)),
     Tiny("bart-untied-v5", "BartForConditionalGeneration", bart(41, 12, tie_word_embeddings=False)),
-    Tiny("bart-decoder-v4", "BartForCausalLM", bart(41, 12, scale_embedding=True, **SMALL)),
+    Tiny("bart-decoder-v4", "BartForCausalLM", bart(41, 12, scale_embedding=True, **SMALL), last="model.decoder.layers.1"),
     Tiny("bart-questions-v5", "BartForQuestionAnswering", bart(41, 12, **SMALL)),
     Tiny("mbart-base-v4", "MBartForConditionalGeneration", bart(scale_embedding=True)),
     Tiny("mbart-plain-v5", "MBartModel", bart(41, 16, activation_function="relu", pad_token_id=3)),
@@ -47,12 +48,12 @@ MODELS = [
     Tiny("m2m_100-untied-v5", "M2M100ForConditionalGeneration", bart(41, 12, tie_word_embeddings=False, **SMALL), special_ids=PAD),
     Tiny("t5-head-v4", "T5ForConditionalGeneration", t5(tie_word_embeddings=True)),
     Tiny("t5-token-v5", "T5ForTokenClassification", t5(num_layers=3)),
-    Tiny("mt5-base-v4", "MT5ForConditionalGeneration", t5()),
-    Tiny("mt5-tied-v4", "MT5ForConditionalGeneration", t5(41, 12, tie_word_embeddings=True, feed_forward_proj="relu")),
-    Tiny("mt5-encoder-v5", "MT5EncoderModel", t5(41, 16, feed_forward_proj="gated-silu")),
-    Tiny("mt5-head-v5", "MT5ForConditionalGeneration", t5(41, 12)),
-    Tiny("umt5-base-v4", "UMT5ForConditionalGeneration", t5()),
-    Tiny("umt5-untied-v4", "UMT5ForConditionalGeneration", t5(41, 12, tie_word_embeddings=False, feed_forward_proj="relu")),
-    Tiny("umt5-encoder-v5", "UMT5EncoderModel", t5(41, 16, num_layers=3)),
-    Tiny("umt5-head-v5", "UMT5ForConditionalGeneration", t5(41, 12, feed_forward_proj="gated-relu")),
+    Tiny("mt5-base-v4", "MT5ForConditionalGeneration", t5(), embedding_std=1.0, spreads=CALM),
+    Tiny("mt5-tied-v4", "MT5ForConditionalGeneration", t5(41, 12, tie_word_embeddings=True, feed_forward_proj="relu"), embedding_std=1.0, spreads=CALM),
+    Tiny("mt5-encoder-v5", "MT5EncoderModel", t5(41, 16, feed_forward_proj="gated-silu"), embedding_std=1.0, spreads=CALM),
+    Tiny("mt5-head-v5", "MT5ForConditionalGeneration", t5(41, 12), embedding_std=1.0, spreads=CALM),
+    Tiny("umt5-base-v4", "UMT5ForConditionalGeneration", t5(), embedding_std=1.0, spreads=CALM),
+    Tiny("umt5-untied-v4", "UMT5ForConditionalGeneration", t5(41, 12, tie_word_embeddings=False, feed_forward_proj="relu"), embedding_std=1.0, spreads=CALM),
+    Tiny("umt5-encoder-v5", "UMT5EncoderModel", t5(41, 16, num_layers=3), embedding_std=1.0, spreads=CALM),
+    Tiny("umt5-head-v5", "UMT5ForConditionalGeneration", t5(41, 12, feed_forward_proj="gated-relu"), embedding_std=1.0, spreads=CALM),
 ]

@@ -132,6 +132,8 @@ constexpr Row kRows[] = {
     {"t5-base-v5", "relative_attention_max_distance", kOptional},
     {"t5-base-v5", "decoder_start_token_id", kIndex},
     {"t5-base-v5", "pad_token_id", kIndex},
+    {"t5-base-v5", "tie_word_embeddings", kFlag},
+    {"t5-base-v5", "scale_decoder_outputs", kFlag},
     {"t5-base-v5", "architectures", "oorrrrrrrror"},
 };
 

@@ -134,6 +134,14 @@ TEST(Config, FinishRefusesMathematicsThatNobodyAskedFor) {
   EXPECT_EQ(complaint(R"({"some_note": 8})", nothing), "");
 }
 
+TEST(Config, KnowsWhichGenerationWroteIt) {
+  EXPECT_TRUE(config_of(R"({"transformers_version": "4.57.6"})").written_before(5));
+  EXPECT_FALSE(config_of(R"({"transformers_version": "5.0.0.dev0"})").written_before(5));
+  EXPECT_FALSE(config_of(R"({"transformers_version": "10.1"})").written_before(5));
+  EXPECT_FALSE(config_of("{}").written_before(4));
+  EXPECT_TRUE(config_of(R"({"transformers_version": 5})").written_before(5)) << "no version counts as 4";
+}
+
 TEST(Config, LongValuesAreShortenedInMessages) {
   const std::string json = R"({"key": ")" + std::string(100000, 'x') + R"("})";
   EXPECT_LT(complaint(json, [](Config& c) { (void)c.size("key"); }).size(), 300U);

@@ -62,8 +62,8 @@ TEST(LlamaRelatives, NotCausalIsAnEncoderThatReachesOneFurther) {
 }
 
 TEST(LlamaRelatives, OnlyGemma3IsBidirectionalByItsOwnKey) {
-  const std::string both = R"(, "use_bidirectional_attention": true, "sliding_window": 9)";
-  const Described third = described("gemma3_text", both);
+  const std::string both = R"(, "use_bidirectional_attention": true)";
+  const Described third = described("gemma3_text", both + R"(, "sliding_window": 9)");
   EXPECT_EQ(third.error, "");
   EXPECT_EQ(window(third, 0), 5);
   EXPECT_EQ(third.attention(0).keys, KeySource::kSelf);

@@ -18,6 +18,7 @@ struct Described {
 Described described(const std::string& type, const std::string& settings) {
   std::string json = R"({"model_type": ")" + type + R"(", "hidden_size": 32, "intermediate_size": 24, "vocab_size": 50,
       "num_attention_heads": 4, "num_hidden_layers": 4, "max_position_embeddings": 64)";
+  if (type == "lfm2") json += R"(, "num_key_value_heads": 2)";
   json += (settings.empty() ? "" : ", ") + settings + "}";
   auto parsed = parse_json(json, "config.json", ErrorCode::kModel);
   EXPECT_TRUE(parsed.ok()) << json;
@@ -45,7 +46,8 @@ TEST(Mixtures, SettingsOutsideTheMathematicsAreRefusedByName) {
     std::string type, settings, word;
   };
   const std::vector<Case> cases = {
-      {"mixtral", R"("num_local_experts": 4, "num_experts_per_tok": 5, "num_key_value_heads": 2)", "num_experts_per_tok"},
+      {"mixtral", R"("num_local_experts": 4, "num_experts_per_tok": 5, "num_key_value_heads": 2)",
+       "num_experts_per_tok"},
       {"mixtral", kFour + R"(, "layer_types": ["full_attention"])", "layer_types"},
       {"qwen3_moe", R"("num_experts": 4, "num_local_experts": 5, "num_key_value_heads": 2)", "num_local_experts"},
       {"qwen2_moe", R"("num_experts": 0, "num_key_value_heads": 2)", "num_experts"},
