@@ -246,7 +246,8 @@ def of_json():
                           do_lower_case=True),
         # Both generations let the class's settings, here their defaults, hold against the file.
         "bert-json-cased": kind("bert", None, {"tokenizer.json": cased}),
-        "gpt2-json-prefix": kind("gpt2", "GPT2Tokenizer", {"tokenizer.json": level}, add_prefix_space=True),
+        "gpt2-json-prefix": kind("gpt2", "GPT2Tokenizer", {"tokenizer.json": level}, add_prefix_space=True,
+                                 bos_token="<s>", eos_token="</s>", unk_token="</s>"),
         "bert-json-split": kind("bert", "BertTokenizer", {"tokenizer.json": words}, split_special_tokens=True),
     }
 
