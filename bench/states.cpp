@@ -1,6 +1,6 @@
-// layerscope_bench_states [TOKENS] [FOLDER]: all layers of random encoders, as a share of the matrix rate measured
-// beside it in the same run: layers only, written to a run folder, and what hashing the shards costs. FOLDER should be
-// in memory.
+// layerscope_bench_states [TOKENS] [FOLDER] [SHAPE]: all layers of random models, as a share of the matrix rate
+// measured beside it in the same run: layers only, written to a run folder, and what hashing the shards costs. FOLDER
+// should be in memory.
 #include <atomic>
 #include <chrono>
 #include <cstdio>
@@ -18,7 +18,8 @@ namespace layerscope::bench {
 namespace {
 
 constexpr int kWorkers = 2;
-constexpr EncoderShape kShapes[] = {{"BERT-base", 768, 3072, 12, 12}, {"MiniLM", 384, 1536, 6, 12}};
+constexpr ModelShape kShapes[] = {
+    {"BERT-base", 768, 3072, 12, 12}, {"MiniLM", 384, 1536, 6, 12}, {"Llama-like", 1024, 2816, 16, 16, 8}};
 
 double now() { return std::chrono::duration<double>(std::chrono::steady_clock::now().time_since_epoch()).count(); }
 
@@ -28,14 +29,10 @@ class Nothing : public Sink {
 };
 
 /// FLOP/s of the model's own matrix shapes, two workers, 256 rows, by the wall clock.
-double matrix_rate(const Backend& backend, const EncoderShape& shape) {
-  const std::pair<std::int64_t, std::int64_t> products[] = {{shape.width, 3 * shape.width},
-                                                            {shape.width, shape.width},
-                                                            {shape.width, shape.hidden},
-                                                            {shape.hidden, shape.width}};
+double matrix_rate(const Backend& backend, const ModelShape& shape) {
   std::vector<std::unique_ptr<PackedLinear>> weights;
   double operations = 0;
-  for (const auto& [inputs, outputs] : products) {
+  for (const auto& [outputs, inputs] : shape.products()) {
     weights.push_back(random_linear(backend, inputs, outputs));
     operations += 2.0 * 256 * static_cast<double>(inputs * outputs);
   }
@@ -45,7 +42,7 @@ double matrix_rate(const Backend& backend, const EncoderShape& shape) {
     const std::vector<double> seconds = on_workers(backend, kWorkers, [&](int) {
       const auto scratch = backend.make_scratch();
       const Matrix in(backend.info().operand, 256, shape.hidden);
-      Matrix out(DType::kF32, 256, shape.hidden);
+      Matrix out(DType::kF32, 256, 2 * shape.hidden + 2 * shape.width);
       const double begin = now();
       for (int i = 0; i < repeats; ++i) {
         for (const auto& linear : weights) {
@@ -65,7 +62,7 @@ int fail(const Error& error) {
   return 1;
 }
 
-int measure(const EncoderShape& shape, const char* dtype, std::int64_t tokens, const std::string& folder) {
+int measure(const ModelShape& shape, const char* dtype, std::int64_t tokens, const std::string& folder) {
   const std::string path = folder + "/" + shape.name;
   const auto opened = Model::open(path, {.dtype = dtype});
   if (!opened.ok()) return fail(opened.error());
@@ -73,27 +70,25 @@ int measure(const EncoderShape& shape, const char* dtype, std::int64_t tokens, c
   const auto plan = TapPlan::compile(model.sites(), {.layers = "all"});
   if (!plan.ok()) return fail(plan.error());
 
-  const std::vector<std::int64_t> lengths = row_lengths(tokens);
+  const std::vector<std::int64_t> lengths = row_lengths(shape, tokens);
   std::vector<Batch> batches(1);
   std::string lines;
   std::mt19937 generator(3);
-  double squares = 0, total = 0;
+  double operations = 0;
   for (std::size_t row = 0; row < lengths.size(); ++row) {
     TextRow text;
     text.ids.emplace();
     for (std::int64_t i = 0; i < lengths[row]; ++i)
       text.ids->push_back(static_cast<std::int32_t>(generator() % kVocabulary));
-    if (batches.back().tokens(StackId::kEncoder) + lengths[row] > 1024) batches.emplace_back();
+    const StackId stack = shape.decoder() ? StackId::kDecoder : StackId::kEncoder;
+    if (batches.back().tokens(stack) + lengths[row] > 1024) batches.emplace_back();
     model.append(batches.back(), *model.tokenize(text), static_cast<std::int64_t>(row), row);
     lines += "{\"ids\":[";
     for (std::size_t i = 0; i < text.ids->size(); ++i) lines += (i == 0 ? "" : ",") + std::to_string((*text.ids)[i]);
     lines += "]}\n";
-    squares += static_cast<double>(lengths[row] * lengths[row]);
-    total += static_cast<double>(lengths[row]);
+    operations += shape.operations(lengths[row]);
   }
   std::ofstream(folder + "/rows.jsonl") << lines;
-  const double operations =
-      2 * shape.block_weights() * total + 4 * static_cast<double>(shape.layers * shape.width) * squares;
 
   const double before = matrix_rate(model.state().engine->backend(), shape);
   std::atomic<std::size_t> next{0};
@@ -141,7 +136,8 @@ int main(int argc, char** argv) {
   const std::int64_t tokens = argc > 1 ? std::atoll(argv[1]) : 40000;
   const std::string folder = std::string(argc > 2 ? argv[2] : "/dev/shm") + "/layerscope-bench";
   int status = 0;
-  for (const EncoderShape& shape : kShapes) {
+  for (const ModelShape& shape : kShapes) {
+    if (argc > 3 && std::string(argv[3]) != shape.name) continue;
     write_model(folder + "/" + shape.name, shape);
     const bool small = shape.width < 512;
     for (const char* dtype : {"f32", "bf16"}) status |= measure(shape, dtype, small ? 6 * tokens : tokens, folder);

@@ -22,9 +22,10 @@ ALLOWED = {
     "engine": ["base", "spec", "backend", "tap", "checkpoint/source.h"],
     "store": ["base", "tap", "spec"],
     "analysis": ["base", "tap", "spec"],
+    "hub": ["base", "checkpoint"],
     "session": ["base", "spec", "family", "checkpoint", "tokenizer", "backend", "tap", "engine"],
     "job": ["base", "spec", "tap", "engine", "tokenizer", "session", "store"],
-    "cli": ["base", "spec", "tap", "store", "session", "job"],
+    "cli": ["base", "spec", "tap", "store", "session", "hub", "job"],
 }
 PUBLIC = "layerscope"
 INCLUDE = re.compile(r'^\s*#\s*include\s*([<"])([^>"]+)[>"]')

@@ -29,6 +29,8 @@ CAMEL = re.compile(rf"(?:(?<![A-Za-z])|(?<=[a-z0-9]))(?:{'|'.join(name.capitaliz
 WHOLE = re.compile(rf"(?<![\w-])(?:{'|'.join(map(re.escape, sorted(AMBIGUOUS)))})(?![\w-])", re.IGNORECASE)
 # A scaling rule of rotary positions is called by this name in config.json's rope_type: a value to read, not a family.
 ROPE_TYPE = re.compile(r'"llama3"')
+# The file of the reference implementation that a formula was read from: a source, as a paper is.
+CITED = re.compile(r"modeling_[a-z0-9_]+\.py(: [A-Za-z]+)?")
 UNFINISHED = re.compile(r"\b(?:TODO|FIXME|XXX|HACK)\b")
 MACHINE_PATH = re.compile(r"(?<![\w./-])/(?:home|Users|root|mnt)/[\w.-]")
 
@@ -52,7 +54,7 @@ def line_findings(relative: pathlib.PurePath, line: str) -> list[str]:
     parts = relative.parts
     engine_side = parts[0] in ("src", "include") and relative.suffix in SOURCE_ENDINGS and parts[:2] != ("src", "family")
     if engine_side:
-        line = ROPE_TYPE.sub('""', line)
+        line = CITED.sub("", ROPE_TYPE.sub('""', line))
         for pattern in (LOWER, CAMEL, WHOLE):
             found += [f"'{match[0]}' names an architecture outside src/family/" for match in pattern.finditer(line)]
     if relative.as_posix() != "tools/check_names.py":

@@ -2,6 +2,7 @@
 #pragma once
 
 #include "layerscope/error.h"
+#include "layerscope/hub.h"
 #include "layerscope/model.h"
 #include "layerscope/tap.h"
 #include "layerscope/tensor.h"

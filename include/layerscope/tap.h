@@ -27,6 +27,7 @@ enum class SiteKind : std::uint8_t {
   kProbs,       ///< block.{i}.{step}.probs
   kHeads,       ///< block.{i}.{step}.z
   kAct,         ///< block.{i}.{step}.act
+  kRouter,      ///< block.{i}.{step}.router
   kStepOut,     ///< block.{i}.{step}.out
   kStepPresum,  ///< block.{i}.{step}.presum
   kStepSum,     ///< block.{i}.{step}.sum

@@ -66,19 +66,46 @@ class Backend {
   /// out = norm(in), row by row; `in` in the stream's type, `out` in the stream's or the operand's; may be the same
   /// memory.
   virtual void norm(const NormView& norm, const RowsView& in, const MutableRows& out) const noexcept = 0;
-  /// The same over every head: rows of `heads` groups of width / heads elements, each normed with the same [width /
-  /// heads] weights, in place.
+  /// The same over every head: rows of `heads` groups of width / heads elements, in place; all with one set of [width /
+  /// heads] weights or, with norm.head_stride, each with its own.
   virtual void norm_heads(const NormView& norm, std::int64_t heads, const MutableRows& rows) const noexcept = 0;
   /// x += scale * t, then x = after(x) where `after` is given. Bits are those of the two steps done apart.
   virtual void add(const MutableRows& x, const RowsView& t, float scale, const NormView* after) const noexcept = 0;
-  /// Rotates the first 2 * pairs elements of every head in place. cosine, sine: [positions, pairs] in float32;
-  /// row i stands at positions[i]. Element pairs are (j, j + pairs), or (2j, 2j + 1) when interleaved. (Su et al. 2021)
-  virtual void rotate(const MutableRows& rows, std::int64_t heads, std::int64_t pairs, bool interleaved,
-                      const float* cosine, const float* sine,
-                      std::span<const std::int32_t> positions) const noexcept = 0;
+  /// Rotates 2 * pairs elements of every head in place, those from `first` on. (Su et al. 2021)
+  virtual void rotate(const RotationArguments& arguments, const MutableRows& rows) const noexcept = 0;
   /// out = activation(gate) * up; gate and up in the stream's type, out in the operand's.
   virtual void gate(Activation activation, const RowsView& gate, const RowsView& up,
                     const MutableRows& out) const noexcept = 0;
+  /// The same by ClampedGate's formula.
+  virtual void clamped_gate(float limit, float alpha, const RowsView& gate, const RowsView& up,
+                            const MutableRows& out) const noexcept = 0;
+  /// out = xielu(in), with the alphas as the formula takes them (transformers, activations.py: XIELUActivation).
+  virtual void xielu(float alpha_p, float alpha_n, float beta, float epsilon, const RowsView& in,
+                     const MutableRows& out) const noexcept = 0;
+  /// out = activation(in), where it cannot be part of a product; any of the two types.
+  virtual void activate(Activation activation, const RowsView& in, const MutableRows& out) const noexcept = 0;
+  /// Elements beyond -limit ... limit become that.
+  virtual void clamp(float limit, const MutableRows& rows) const noexcept = 0;
+  /// rows[i] *= factors[i]
+  virtual void scale_rows(std::span<const float> factors, const MutableRows& rows) const noexcept = 0;
+  /// out[i] = in[indices[i]], in out's type.
+  virtual void take(const RowsView& in, std::span<const std::int32_t> indices,
+                    const MutableRows& out) const noexcept = 0;
+  /// x[indices[i]] += factors[i] * t[i]; no index twice.
+  virtual void add_at(std::span<const std::int32_t> indices, std::span<const float> factors, const RowsView& t,
+                      const MutableRows& x) const noexcept = 0;
+  /// One router decision a row: probabilities [rows, experts] in place of the scores (softmax over all; the chosen
+  /// weights and 0 elsewhere for kTopThenSoftmax; sigmoids), ids [rows * chosen] by falling value and equal values by
+  /// rising id, weights [rows * chosen].
+  virtual void route(const RoutingArguments& arguments, const MutableRows& scores, std::span<std::int32_t> ids,
+                     std::span<float> weights) const noexcept = 0;
+  /// out[t] = c[t] * (bias + sum over i < taps of kernel[i] * (b * x)[t + i]), channel by channel: `bx` holds b * x
+  /// with taps - 1 rows of history before its first. kernel [width, taps], bias [width] or null. out in the operand's
+  /// type.
+  virtual void short_convolution(const float* kernel, const float* bias, std::int64_t taps, const RowsView& bx,
+                                 const RowsView& c, const MutableRows& out) const noexcept = 0;
+  /// out = a * b, element by element.
+  virtual void hadamard(const RowsView& a, const RowsView& b, const MutableRows& out) const noexcept = 0;
   /// z: [queries, heads * d_v] in the stream's or the operand's type. Never holds more than a tile of scores.
   virtual void attention(const AttentionArguments& arguments, const MutableRows& z, Scratch& scratch) const = 0;
   /// The probabilities themselves: queries first_query ... of one head, [n, keys] in the stream's type, masked entries

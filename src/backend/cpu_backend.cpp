@@ -6,6 +6,7 @@
 #include "backend/backend.h"
 #include "backend/onednn_product.h"
 #include "kernels/kernels.h"
+#include "kernels/reference_experts.h"
 
 namespace layerscope {
 namespace {
@@ -20,6 +21,14 @@ struct OwnLinear final : PackedLinear {
   std::vector<float> bias;
   Activation activation = Activation::kNone;
 };
+
+/// Row `index` of rows.
+template <class AnyRows>
+AnyRows one_row(AnyRows rows, std::int64_t index) {
+  rows.data += index * rows.stride * static_cast<std::int64_t>(dtype_size(rows.dtype));
+  rows.rows = 1;
+  return rows;
+}
 
 class CpuBackend final : public Backend {
  public:
@@ -77,21 +86,59 @@ class CpuBackend final : public Backend {
   void add(const MutableRows& x, const RowsView& t, float scale, const NormView* after) const noexcept override {
     kernels_.add(x, t, scale, after);
   }
-  void rotate(const MutableRows& rows, std::int64_t heads, std::int64_t pairs, bool interleaved, const float* cosine,
-              const float* sine, std::span<const std::int32_t> positions) const noexcept override {
-    kernels_.rotate(rows, heads, pairs, interleaved, cosine, sine, positions);
+  void rotate(const RotationArguments& arguments, const MutableRows& rows) const noexcept override {
+    kernels_.rotate(arguments, rows);
   }
   void gate(Activation activation, const RowsView& gate, const RowsView& up,
             const MutableRows& out) const noexcept override {
     kernels_.gate(activation, gate, up, out);
   }
+  void clamped_gate(float limit, float alpha, const RowsView& gate, const RowsView& up,
+                    const MutableRows& out) const noexcept override {
+    kernels_.clamped_gate(limit, alpha, gate, up, out);
+  }
+  void xielu(float alpha_p, float alpha_n, float beta, float epsilon, const RowsView& in,
+             const MutableRows& out) const noexcept override {
+    kernels_.xielu(alpha_p, alpha_n, beta, epsilon, in, out);
+  }
+  void activate(Activation activation, const RowsView& in, const MutableRows& out) const noexcept override {
+    kernels_.activate(activation, nullptr, in, out);
+  }
+  void clamp(float limit, const MutableRows& rows) const noexcept override { kernels_.clamp(limit, rows); }
+  void scale_rows(std::span<const float> factors, const MutableRows& rows) const noexcept override {
+    kernels_.scale_rows(factors, rows);
+  }
+  void take(const RowsView& in, std::span<const std::int32_t> indices, const MutableRows& out) const noexcept override {
+    for (std::int64_t i = 0; i < out.rows; ++i) {
+      kernels_.convert(one_row(in, indices[static_cast<std::size_t>(i)]), one_row(out, i));
+    }
+  }
+  void add_at(std::span<const std::int32_t> indices, std::span<const float> factors, const RowsView& t,
+              const MutableRows& x) const noexcept override {
+    for (std::size_t i = 0; i < indices.size(); ++i) {
+      kernels_.add(one_row(x, indices[i]), one_row(t, static_cast<std::int64_t>(i)), factors[i], nullptr);
+    }
+  }
+  void route(const RoutingArguments& arguments, const MutableRows& scores, std::span<std::int32_t> ids,
+             std::span<float> weights) const noexcept override {
+    reference::route<float>(arguments, scores, ids, weights);
+  }
+  void short_convolution(const float* kernel, const float* bias, std::int64_t taps, const RowsView& bx,
+                         const RowsView& c, const MutableRows& out) const noexcept override {
+    kernels_.short_convolution(kernel, bias, taps, bx, c, out);
+  }
+  void hadamard(const RowsView& a, const RowsView& b, const MutableRows& out) const noexcept override {
+    kernels_.hadamard(a, b, out);
+  }
   void attention(const AttentionArguments& arguments, const MutableRows& z, Scratch& scratch) const override {
-    kernels_.attention(arguments, info_.operand, z, static_cast<CpuScratch&>(scratch).kernels);
+    const auto attend = arguments.positions != nullptr ? kernels_.disentangled_attention : kernels_.attention;
+    attend(arguments, info_.operand, z, static_cast<CpuScratch&>(scratch).kernels);
   }
   void attention_probabilities(const AttentionArguments& arguments, std::int64_t head, std::int64_t first_query,
                                const MutableRows& probabilities, Scratch& scratch) const override {
-    kernels_.attention_probabilities(arguments, info_.operand, head, first_query, probabilities,
-                                     static_cast<CpuScratch&>(scratch).kernels);
+    const auto show =
+        arguments.positions != nullptr ? kernels_.disentangled_probabilities : kernels_.attention_probabilities;
+    show(arguments, info_.operand, head, first_query, probabilities, static_cast<CpuScratch&>(scratch).kernels);
   }
   void convert(const RowsView& in, const MutableRows& out) const noexcept override { kernels_.convert(in, out); }
   bool all_finite(const RowsView& rows) const noexcept override { return kernels_.all_finite(rows); }

@@ -23,9 +23,11 @@ dnnl::memory::data_type library_type(DType dtype) {
   return dtype == DType::kBF16 ? dnnl::memory::data_type::bf16 : dnnl::memory::data_type::f32;
 }
 
+/// `then_squared`: another function follows.
 struct Eltwise {
   dnnl::algorithm algorithm;
   float alpha;
+  bool then_squared = false;
 };
 
 Eltwise eltwise(Activation activation) {
@@ -36,6 +38,7 @@ Eltwise eltwise(Activation activation) {
     case Activation::kQuickGelu: return {dnnl::algorithm::eltwise_swish, 1.702F};
     case Activation::kTanh: return {dnnl::algorithm::eltwise_tanh, 0};
     case Activation::kSigmoid: return {dnnl::algorithm::eltwise_logistic, 0};
+    case Activation::kReluSquared: return {dnnl::algorithm::eltwise_relu, 0, true};
     case Activation::kNone:
     case Activation::kRelu: break;
   }
@@ -50,11 +53,15 @@ dnnl::matmul::primitive_desc describe(const dnnl::memory::desc& src, const dnnl:
   if (activation != Activation::kNone) {
     const Eltwise op = eltwise(activation);
     dnnl::post_ops post;
+    const auto append = [&post](dnnl::algorithm algorithm, float alpha) {
 #if DNNL_VERSION_MAJOR >= 3
-    post.append_eltwise(op.algorithm, op.alpha, 0);
+      post.append_eltwise(algorithm, alpha, 0);
 #else
-    post.append_eltwise(1, op.algorithm, op.alpha, 0);
+      post.append_eltwise(1, algorithm, alpha, 0);
 #endif
+    };
+    append(op.algorithm, op.alpha);
+    if (op.then_squared) append(dnnl::algorithm::eltwise_square, 0);
     attributes.set_post_ops(post);
   }
 #if DNNL_VERSION_MAJOR >= 3

@@ -3,7 +3,8 @@
 #include <new>
 
 #include "backend/backend.h"
-#include "kernels/reference.h"
+#include "kernels/reference_disentangled.h"
+#include "kernels/reference_experts.h"
 
 namespace layerscope {
 namespace {
@@ -72,19 +73,55 @@ class ReferenceBackend final : public Backend {
   void add(const MutableRows& x, const RowsView& t, float scale, const NormView* after) const noexcept override {
     reference::add<T>(x, t, scale, after);
   }
-  void rotate(const MutableRows& rows, std::int64_t heads, std::int64_t pairs, bool interleaved, const float* cosine,
-              const float* sine, std::span<const std::int32_t> positions) const noexcept override {
-    reference::rotate<T>(rows, heads, pairs, interleaved, cosine, sine, positions);
+  void rotate(const RotationArguments& arguments, const MutableRows& rows) const noexcept override {
+    reference::rotate<T>(arguments, rows);
   }
   void gate(Activation activation, const RowsView& gate, const RowsView& up,
             const MutableRows& out) const noexcept override {
     reference::gate<T>(activation, gate, up, out);
   }
+  void clamped_gate(float limit, float alpha, const RowsView& gate, const RowsView& up,
+                    const MutableRows& out) const noexcept override {
+    reference::clamped_gate<T>(limit, alpha, gate, up, out);
+  }
+  void xielu(float alpha_p, float alpha_n, float beta, float epsilon, const RowsView& in,
+             const MutableRows& out) const noexcept override {
+    reference::xielu<T>(alpha_p, alpha_n, beta, epsilon, in, out);
+  }
+  void activate(Activation activation, const RowsView& in, const MutableRows& out) const noexcept override {
+    reference::activate<T>(activation, in, out);
+  }
+  void clamp(float limit, const MutableRows& rows) const noexcept override { reference::clamp<T>(limit, rows); }
+  void scale_rows(std::span<const float> factors, const MutableRows& rows) const noexcept override {
+    reference::scale_rows<T>(factors, rows);
+  }
+  void take(const RowsView& in, std::span<const std::int32_t> indices, const MutableRows& out) const noexcept override {
+    reference::take<T>(in, indices, out);
+  }
+  void add_at(std::span<const std::int32_t> indices, std::span<const float> factors, const RowsView& t,
+              const MutableRows& x) const noexcept override {
+    reference::add_at<T>(indices, factors, t, x);
+  }
+  void route(const RoutingArguments& arguments, const MutableRows& scores, std::span<std::int32_t> ids,
+             std::span<float> weights) const noexcept override {
+    reference::route<T>(arguments, scores, ids, weights);
+  }
+  void short_convolution(const float* kernel, const float* bias, std::int64_t taps, const RowsView& bx,
+                         const RowsView& c, const MutableRows& out) const noexcept override {
+    reference::short_convolution<T>(kernel, bias, taps, bx, c, out);
+  }
+  void hadamard(const RowsView& a, const RowsView& b, const MutableRows& out) const noexcept override {
+    reference::hadamard<T>(a, b, out);
+  }
   void attention(const AttentionArguments& arguments, const MutableRows& z, Scratch&) const override {
+    if (arguments.positions != nullptr) return reference::disentangled_attention<T>(arguments, z);
     reference::attention<T>(arguments, z);
   }
   void attention_probabilities(const AttentionArguments& arguments, std::int64_t head, std::int64_t first_query,
                                const MutableRows& probabilities, Scratch&) const override {
+    if (arguments.positions != nullptr) {
+      return reference::disentangled_attention_probabilities<T>(arguments, head, first_query, probabilities);
+    }
     reference::attention_probabilities<T>(arguments, head, first_query, probabilities);
   }
   void convert(const RowsView& in, const MutableRows& out) const noexcept override { reference::convert<T>(in, out); }

@@ -15,6 +15,7 @@ enum class Activation : std::uint8_t {
   kQuickGelu,  ///< x * sigmoid(1.702 x)
   kTanh,
   kSigmoid,
+  kReluSquared,  ///< max(x, 0)^2 ("relu2")
 };
 
 enum class NormKind : std::uint8_t {

@@ -2,6 +2,9 @@
 // of a run that did not fail (0, 3 or 6).
 #pragma once
 
+#include <memory>
+#include <string>
+
 #include "cli/arguments.h"
 #include "cli/output.h"
 #include "cli/terminal.h"
@@ -15,6 +18,9 @@ struct Context {
   Output& out;
   Messages& messages;
 };
+
+/// The model that MODEL names: a folder, or a name in the hub cache.
+[[nodiscard]] Result<std::unique_ptr<Model>> open_model(const std::string& model, const Context& context, bool weights);
 
 [[nodiscard]] Result<int> run_inspect(const InspectArguments& arguments, Context& context);
 [[nodiscard]] Result<int> run_tokenize(const TokenizeArguments& arguments, Context& context);

@@ -157,7 +157,7 @@ std::string inspect_text(const ModelState& state, bool all, ColorDepth color) {
   out += fmt::format(
       "vocabulary of {}, {}, {}\n", count_text(info.vocabulary_size),
       info.max_tokens ? fmt::format("at most {} tokens a row", count_text(*info.max_tokens)) : "rows of any length",
-      info.has_tokenizer ? "with tokenizer.json" : "no tokenizer: rows of ids only");
+      info.has_tokenizer ? "with tokenizer" : "no tokenizer: rows of ids only");
   for (const NamedStack& named : stacks_of(state.spec)) {
     out += "\n" +
            bold(fmt::format("{}: {} blocks of {}", named.name, named.stack->blocks.size(), state.spec.width), color) +
@@ -179,8 +179,7 @@ std::string inspect_text(const ModelState& state, bool all, ColorDepth color) {
 }  // namespace
 
 Result<int> run_inspect(const InspectArguments& arguments, Context& context) {
-  LAYERSCOPE_ASSIGN(const std::unique_ptr<Model> model,
-                    Model::open(arguments.model, context.common.open_options(false)));
+  LAYERSCOPE_ASSIGN(const std::unique_ptr<Model> model, open_model(arguments.model, context, false));
   const ModelState& state = model->state();
   context.out.write(context.common.json ? inspect_json(state)
                                         : inspect_text(state, arguments.all, context.terminal.color));

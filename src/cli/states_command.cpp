@@ -4,8 +4,7 @@
 namespace layerscope::cli {
 
 Result<int> run_states(const StatesArguments& arguments, Context& context) {
-  LAYERSCOPE_ASSIGN(const std::unique_ptr<Model> model,
-                    Model::open(arguments.model, context.common.open_options(true)));
+  LAYERSCOPE_ASSIGN(const std::unique_ptr<Model> model, open_model(arguments.model, context, true));
   if (!arguments.output.empty()) return run_states_folder(*model, arguments, context);
   return context.common.json ? run_states_json(*model, arguments, context)
                              : run_states_picture(*model, arguments, context);

@@ -139,8 +139,7 @@ class Table {
 }  // namespace
 
 Result<int> run_tokenize(const TokenizeArguments& arguments, Context& context) {
-  LAYERSCOPE_ASSIGN(const std::unique_ptr<Model> model,
-                    Model::open(arguments.model, context.common.open_options(false)));
+  LAYERSCOPE_ASSIGN(const std::unique_ptr<Model> model, open_model(arguments.model, context, false));
   Table table(*model, context);
   const TokenizeOptions& options = arguments.input.tokenize;
   LAYERSCOPE_ASSIGN(const RowCounts counts,

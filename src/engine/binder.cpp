@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <cstring>
+#include <optional>
 #include <set>
 
 #include "base/try.h"
@@ -22,7 +23,7 @@ class Binder {
     Bindings bindings;
     for (Slot& slot : slots_of(spec_)) {
       LAYERSCOPE_ASSIGN(Binding binding, fill(slot));
-      bindings.bound.push_back(std::move(binding));
+      if (!binding.views.empty()) bindings.bound.push_back(std::move(binding));
     }
     LAYERSCOPE_TRY(check_copies());
     for (const SourceTensor& tensor : source_.tensors()) {
@@ -43,16 +44,14 @@ class Binder {
     return Error{ErrorCode::kModel, folder_ + "/" + file + ": " + printable(message, 600)};
   }
 
-  // "block.7.attn.q" against "block.{i}.attn.q": the block's number, or nothing.
-  static bool match(std::string_view row, std::string_view module, std::string& number) {
-    number.clear();
-    const std::size_t hole = row.find("{i}");
-    if (hole == std::string_view::npos) return row == module;
-    const std::string_view head = row.substr(0, hole), tail = row.substr(hole + 3);
-    if (!module.starts_with(head) || !module.ends_with(tail) || module.size() < head.size() + tail.size() + 1)
-      return false;
-    number = module.substr(head.size(), module.size() - head.size() - tail.size());
-    return number.find('.') == std::string::npos;
+  // "block.7.attn.q" against "block.{i}.attn.q": holes stand for anything without a dot.
+  static bool match(std::string_view row, std::string_view name) {
+    const std::size_t hole = row.find('{');
+    if (hole == std::string_view::npos) return row == name;
+    if (!name.starts_with(row.substr(0, hole))) return false;
+    name.remove_prefix(hole);
+    const std::size_t end = std::min(name.find('.'), name.size());
+    return end > 0 && match(row.substr(hole + 3), name.substr(end));
   }
 
   // Slots of a model with one stack carry no prefix, rows of a family that also has two do.
@@ -63,11 +62,14 @@ class Binder {
     return row.slot;
   }
 
-  static std::string source_name(const Bind& row, const std::string& number) {
-    std::string name(row.source);
-    const std::size_t hole = name.find("{i}");
-    if (hole != std::string::npos) name.replace(hole, 3, number);
-    return name;
+  static void fill_hole(std::string& name, std::string_view hole, const std::string& value) {
+    const std::size_t at = name.find(hole);
+    if (at != std::string::npos) name.replace(at, hole.size(), value);
+  }
+
+  [[nodiscard]] const SourceTensor* find(const std::string& name) const {
+    const SourceTensor* tensor = source_.find(prefix_ + name);
+    return tensor != nullptr ? tensor : source_.find(name);
   }
 
   void choose_prefix() {
@@ -80,62 +82,173 @@ class Binder {
     }
   }
 
+  // The binding of a slot; one without views where the slot is optional and nothing fills it.
   Result<Binding> fill(const Slot& slot) {
     const std::size_t dot = slot.name.rfind('.');
     const std::string_view module = std::string_view(slot.name).substr(0, dot);
     const std::string leaf = slot.name.substr(dot);
-    const std::string old_leaf = leaf == ".weight" ? ".gamma" : ".beta";
-    std::string wanted, number;
+    std::string wanted;
     for (const Bind& row : family_.binds) {
-      if (!match(row_slot(row), module, number)) continue;
-      const std::string name = prefix_ + source_name(row, number);
-      const SourceTensor* tensor = source_.find(name + leaf);
-      if (tensor == nullptr && slot.kind == SlotKind::kVector) tensor = source_.find(name + old_leaf);
+      const std::string_view name = row_slot(row);
+      if (!match(name, module) && !match(name, slot.name)) continue;
+      std::string source(row.source);
+      fill_hole(source, "{i}", slot.source);
+      fill_hole(source, "{e}", std::to_string(slot.expert));
+      const bool whole_name = source.ends_with('!');
+      if (whole_name) source.pop_back();
+      if (!whole_name) source += leaf;
+      const SourceTensor* tensor = look(slot, source, leaf);
+      if (tensor != nullptr && row.source.find("{h}") != std::string_view::npos) return stacked(slot, source, row);
       if (tensor != nullptr) return cut(slot, *tensor, row);
-      if (wanted.empty()) wanted = name + leaf;
+      if (wanted.empty()) wanted = prefix_ + source;
     }
+    if (slot.optional) return Binding{.slot = slot};
     return Error{ErrorCode::kModel, folder_ + ": tensor \"" + wanted + "\" is missing (slot " + slot.name +
                                         ", expected " + slot.shape.text() + ")"};
   }
 
+  // The tensor of a source, under its own name or, for norms, the one of old.
+  [[nodiscard]] const SourceTensor* look(const Slot& slot, std::string name, const std::string& leaf) const {
+    fill_hole(name, "{h}", "0");
+    const SourceTensor* tensor = find(name);
+    if (tensor != nullptr || slot.kind != SlotKind::kVector || !name.ends_with(leaf)) return tensor;
+    name.resize(name.size() - leaf.size());
+    return find(name + (leaf == ".weight" ? ".gamma" : ".beta"));
+  }
+
+  [[nodiscard]] Error bad_dtype(const Slot& slot, const SourceTensor& tensor) const {
+    return refuse(tensor.file, "tensor \"" + tensor.name + "\" has dtype " +
+                                   std::string(dtype_name(tensor.view.dtype)) + ", expected F32, F16 or BF16 (slot " +
+                                   slot.name + ")");
+  }
+  [[nodiscard]] Error bad_shape(const Slot& slot, const SourceTensor& tensor, const Shape& expected) const {
+    return refuse(tensor.file, "tensor \"" + tensor.name + "\" has shape " + tensor.view.shape.text() + ", expected " +
+                                   expected.text() + " (slot " + slot.name + ")");
+  }
+
+  // A slot whose rows are tensors by themselves.
+  Result<Binding> stacked(const Slot& slot, const std::string& source, const Bind& row) {
+    Binding binding{.slot = slot, .cut = row.cut};
+    for (std::int64_t h = 0; h < slot.shape[0]; ++h) {
+      std::string name = source;
+      fill_hole(name, "{h}", std::to_string(h));
+      const SourceTensor* tensor = find(name);
+      if (tensor == nullptr)
+        return Error{ErrorCode::kModel, folder_ + ": tensor \"" + name + "\" is missing (slot " + slot.name + ")"};
+      if (!is_float(tensor->view.dtype)) return bad_dtype(slot, *tensor);
+      if (!(tensor->view.shape == Shape{slot.shape[1]})) return bad_shape(slot, *tensor, Shape{slot.shape[1]});
+      claimed_.insert(tensor->name);
+      if (binding.tensor == nullptr) binding.tensor = tensor;
+      binding.views.push_back({.dtype = tensor->view.dtype,
+                               .data = tensor->view.data,
+                               .outputs = 1,
+                               .inputs = slot.shape[1],
+                               .output_stride = slot.shape[1],
+                               .input_stride = 1});
+    }
+    return binding;
+  }
+
+  // How a slot's outputs lie among those of its tensor.
+  struct Layout {
+    std::int64_t groups = 1, first = 0, taken = 0,
+                 group = 0;  // a group has `group` outputs, the slot's from `first` on
+  };
+  static std::optional<Layout> layout_of(const Slot& slot, const Cut& cut) {
+    const std::int64_t rows = slot.shape[0];
+    Layout layout;
+    switch (cut.groups) {
+      case Cut::Groups::kOne: layout.groups = 1; break;
+      case Cut::Groups::kKeyHeads: layout.groups = slot.key_heads; break;
+      case Cut::Groups::kFour: layout.groups = 4; break;
+      case Cut::Groups::kRows: layout.groups = rows; break;
+    }
+    if (layout.groups < 1 || rows % layout.groups != 0) return std::nullopt;
+    layout.taken = rows / layout.groups;
+    if (!cut.qkv) {
+      layout.first = cut.part * layout.taken;
+      layout.group = cut.parts * layout.taken;
+      return layout;
+    }
+    if (slot.key_heads % layout.groups != 0) return std::nullopt;
+    for (int part = 0; part < 3; ++part) {
+      const std::int64_t size = slot.qkv[static_cast<std::size_t>(part)] * (slot.key_heads / layout.groups);
+      if (part < cut.part) layout.first += size;
+      layout.group += size;
+    }
+    return layout;
+  }
+
+  static Shape stored_shape(const Slot& slot, const Cut& cut, std::int64_t outputs) {
+    Shape shape;
+    if (cut.expert) shape.push_back(slot.experts);
+    const std::int64_t inputs = slot.shape.rank() > 1 ? slot.shape[1] : 1;
+    switch (slot.kind) {
+      case SlotKind::kVector: shape.push_back(outputs); break;
+      case SlotKind::kChannels:
+        for (const std::int64_t dim : {outputs, std::int64_t{1}, inputs}) shape.push_back(dim);
+        break;
+      case SlotKind::kTaps:
+        for (const std::int64_t dim : {outputs, inputs / slot.taps, slot.taps}) shape.push_back(dim);
+        break;
+      case SlotKind::kMatrix:
+      case SlotKind::kTable:
+        shape.push_back(cut.transposed ? inputs : outputs);
+        shape.push_back(cut.transposed ? outputs : inputs);
+        break;
+    }
+    return shape;
+  }
+
   Result<Binding> cut(const Slot& slot, const SourceTensor& tensor, const Bind& row) {
     const Cut& cut = row.cut;
-    const bool vector = slot.kind == SlotKind::kVector;
-    const bool transposed = cut.transposed && !vector;
-    const std::int64_t outputs = slot.shape[0] * cut.parts;
-    Shape stored = vector ? Shape{outputs} : transposed ? Shape{slot.shape[1], outputs} : Shape{outputs, slot.shape[1]};
-    const std::string what = "tensor \"" + tensor.name + "\" ";
-    if (!is_float(tensor.view.dtype)) {
-      return refuse(tensor.file, what + "has dtype " + std::string(dtype_name(tensor.view.dtype)) +
-                                     ", expected F32, F16 or BF16 (slot " + slot.name + ")");
-    }
-    if (!(tensor.view.shape == stored)) {
-      return refuse(tensor.file, what + "has shape " + tensor.view.shape.text() + ", expected " + stored.text() +
-                                     " (slot " + slot.name + ")");
-    }
-    const std::string claim = slot.name.substr(slot.name.rfind('.')) + "#" + std::to_string(cut.part);
+    if (!is_float(tensor.view.dtype)) return bad_dtype(slot, tensor);
+    const std::optional<Layout> layout = layout_of(slot, cut);
+    if (!layout) return refuse(tensor.file, "tensor \"" + tensor.name + "\" cannot be cut for slot " + slot.name);
+    const std::int64_t outputs = layout->groups * layout->group;
+    const Shape stored = stored_shape(slot, cut, outputs);
+    const bool scalar = tensor.view.shape.rank() == 0 && stored == Shape{1};
+    const bool buffer = row.source.ends_with('!') && slot.kind == SlotKind::kVector;
+    const bool one_row = buffer && tensor.view.shape == Shape{1, outputs};
+    if (!(tensor.view.shape == stored) && !scalar && !one_row) return bad_shape(slot, tensor, stored);
+    const std::string claim = slot.name.substr(slot.name.rfind('.')) + "#" + std::to_string(cut.part) + "#" +
+                              (cut.expert ? std::to_string(slot.expert) : "");
     if (!claims_.insert(tensor.name + claim).second && !row.shared)
-      return refuse(tensor.file, what + "is claimed by two slots, one of them " + slot.name);
+      return refuse(tensor.file, "tensor \"" + tensor.name + "\" is claimed by two slots, one of them " + slot.name);
     claimed_.insert(tensor.name);
 
     Binding binding{.slot = slot, .tensor = &tensor, .cut = cut};
-    const std::int64_t inputs = vector ? 1 : slot.shape[1];
-    binding.view = {.dtype = tensor.view.dtype,
+    const bool transposed = cut.transposed && slot.kind != SlotKind::kVector;
+    const std::int64_t inputs = slot.shape.rank() > 1 ? slot.shape[1] : 1;
+    MatrixView view{.dtype = tensor.view.dtype,
                     .data = tensor.view.data,
-                    .outputs = slot.shape[0],
+                    .outputs = layout->taken,
                     .inputs = inputs,
                     .output_stride = transposed ? 1 : inputs,
                     .input_stride = transposed ? outputs : 1};
-    binding.view.data +=
-        static_cast<std::size_t>(cut.part * slot.shape[0] * binding.view.output_stride) * dtype_size(tensor.view.dtype);
+    const auto bytes = [&](std::int64_t elements) {
+      return static_cast<std::size_t>(elements) * dtype_size(view.dtype);
+    };
+    if (cut.expert) view.data += bytes(slot.expert * outputs * inputs);
+    view.data += bytes(layout->first * view.output_stride);
+    if (layout->taken == 1 && layout->groups > 1) {  // single rows apart: one view with a longer stride
+      view.outputs = layout->groups;
+      view.output_stride *= layout->group;
+      binding.views.push_back(view);
+      return binding;
+    }
+    for (std::int64_t group = 0; group < layout->groups; ++group) {
+      binding.views.push_back(view);
+      view.data += bytes(layout->group * view.output_stride);
+    }
     return binding;
   }
 
   Status check_copies() {
     for (const std::string_view pair : family_.copies) {
       const std::size_t equals = pair.find('=');
-      const SourceTensor* copy = source_.find(pair.substr(0, equals));
-      const SourceTensor* original = source_.find(pair.substr(equals + 1));
+      const SourceTensor* copy = find(std::string(pair.substr(0, equals)));
+      const SourceTensor* original = find(std::string(pair.substr(equals + 1)));
       if (copy == nullptr || original == nullptr) continue;
       const bool same = copy->view.dtype == original->view.dtype && copy->view.shape == original->view.shape &&
                         std::memcmp(copy->view.data, original->view.data, original->view.bytes()) == 0;

@@ -16,12 +16,13 @@ struct Binding {
   Slot slot;
   const SourceTensor* tensor = nullptr;
   Cut cut;
-  /// The slot's part of the tensor: a matrix or table [outputs, inputs], or a vector [outputs, 1].
-  MatrixView view;
+  /// The slot's part of the tensor, its outputs end to end: a matrix or table [outputs, inputs], or a vector [outputs,
+  /// 1]. One view unless the outputs lie apart.
+  std::vector<MatrixView> views;
 };
 
 struct Bindings {
-  std::vector<Binding> bound;        ///< in the order of slots_of(spec)
+  std::vector<Binding> bound;        ///< in the order of slots_of(spec); optional slots only where they are filled
   std::vector<std::string> ignored;  ///< tensors that hidden states do not need
   std::uint64_t parameters = 0;      ///< elements of all float tensors of the source
   [[nodiscard]] const Binding* find(std::string_view slot) const noexcept;

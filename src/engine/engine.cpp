@@ -1,5 +1,7 @@
 #include "engine/engine.h"
 
+#include <algorithm>
+
 #include "base/try.h"
 #include "engine/pass.h"
 
@@ -20,7 +22,33 @@ std::unique_ptr<Workspace> Engine::take_workspace() const {
   return std::make_unique<Workspace>(*backend_);
 }
 
+namespace {
+
+bool sees_later_tokens(const Step& step) {
+  const auto* attention = std::get_if<Attention>(&step.mixer);
+  return attention != nullptr && attention->keys == KeySource::kSelf;
+}
+
+// What cannot be asked of this model at all.
+Status check_options(const ModelSpec& spec, const RunOptions& options) {
+  const auto any = [&](bool (*test)(const Step&)) {
+    return std::ranges::any_of(spec.decoder->blocks,
+                               [&](const Block& block) { return std::ranges::any_of(block.steps, test); });
+  };
+  if (!options.caches.empty() && spec.decoder && any(sees_later_tokens))
+    return Error{ErrorCode::kUsage, "a decoder whose tokens see later ones cannot run step by step"};
+  if (!options.start || options.start->step == 0) return {};
+  const Stack& stack = options.start->stack == StackId::kEncoder ? *spec.encoder : *spec.decoder;
+  const auto& steps = stack.blocks[static_cast<std::size_t>(options.start->block)].steps;
+  if (std::any_of(steps.begin() + options.start->step, steps.end(), reads_block_input))
+    return Error{ErrorCode::kUsage, "a block of parallel steps can only be entered at its first step"};
+  return {};
+}
+
+}  // namespace
+
 Status Engine::run(const Batch& batch, const TapPlan& plan, Observer& observer, const RunOptions& options) const {
+  LAYERSCOPE_TRY(check_options(spec_, options));
   std::unique_ptr<Workspace> workspace = take_workspace();
   const bool decoder_wanted = spec_.decoder && plan.wants_stack(StackId::kDecoder);
   const auto pass = [&](const Stack& stack, const StackWeights& weights, StackId id) {

@@ -20,7 +20,8 @@ class KvCache {
     [[nodiscard]] RowsView view(DType dtype, std::int64_t width) const noexcept;
   };
   struct StepEntries {
-    Entry keys, values;
+    Entry keys, values;  ///< of an attention
+    Entry history;       ///< of a short convolution: what its next token's taps reach back to
   };
 
   [[nodiscard]] std::int64_t tokens() const noexcept { return tokens_; }

@@ -51,72 +51,88 @@ Status StackPass::run(const TapPlan::Depth& depth, const MutableRows* memory) {
     const std::vector<Step>& steps = stack_.blocks[at].steps;
     const bool partial = block + 1 == depth.blocks && depth.steps > 0;
     const int last = partial ? depth.steps : static_cast<int>(steps.size());
+    if (std::any_of(steps.begin() + first_step, steps.end(), reads_block_input)) {
+      block_input_ = workspace_.block_input.rows(stream_type_, tokens_, spec_.width);
+      backend_.convert(x_.view(), block_input_);
+    }
     for (int s = first_step; s < last; ++s) {
       const auto index = static_cast<std::size_t>(s);
       LAYERSCOPE_TRY(
-          step({.block = block, .step = s, .spec = &steps[index], .weights = &weights_.blocks[at][index]}, memory));
+          step({.block = block, .step = s, .spec = &steps[index], .weights = &weights_.block(at)[index]}, memory));
     }
   }
   return depth.top ? top() : Status();
 }
 
-Status StackPass::embed() {
-  const Embedding& embedding = stack_.embedding;
-  backend_.gather(weights_.token, input_.ids, 1, false, x_);
-  if (embedding.types > 0) {
-    std::vector<std::int32_t> types(input_.type_ids.begin(), input_.type_ids.end());
-    types.resize(static_cast<std::size_t>(tokens_), 0);
-    backend_.gather(weights_.type, types, 1, true, x_);
-  }
-  if (embedding.positions) {
-    std::vector<std::int32_t> rows = positions_;
-    for (std::int32_t& row : rows) row += static_cast<std::int32_t>(embedding.positions->offset);
-    backend_.gather(weights_.position, rows, 1, true, x_);
-  }
-  if (weights_.embed_norm) backend_.norm(weights_.embed_norm->view, x_.view(), x_);
-  LAYERSCOPE_TRY(check(x_.view(), 0, qualified("embed"), input_.offsets));
-  return show(plan_.wants(id_, -1, -1, SiteKind::kEmbed), 0, x_.view());
-}
-
 Status StackPass::step(const Place& place, const MutableRows* memory) {
-  if (const auto* mixer = std::get_if<Attention>(&place.spec->mixer)) return attention(place, *mixer, memory);
-  return mlp(place, std::get<Mlp>(place.spec->mixer));
+  struct Dispatch {
+    StackPass& pass;
+    const Place& place;
+    const MutableRows* memory;
+    Status operator()(const Attention& mixer) const { return pass.attention(place, mixer, memory); }
+    Status operator()(const Mlp& mixer) const { return pass.mlp(place, mixer); }
+    Status operator()(const Experts& mixer) const { return pass.experts(place, mixer); }
+    Status operator()(const ShortConv& mixer) const { return pass.short_conv(place, mixer); }
+    Status operator()(const TokenConv& mixer) const { return pass.token_conv(place, mixer); }
+  };
+  return std::visit(Dispatch{*this, place, memory}, place.spec->mixer);
 }
 
 Status StackPass::mlp(const Place& place, const Mlp& mlp) {
-  const MlpWeights& weights = place.weights->mlp;
   for (std::int64_t first = 0; first < tokens_; first += kTileRows) {
     const std::int64_t count = std::min(kTileRows, tokens_ - first);
     MutableRows in;
     LAYERSCOPE_TRY(read(place, first, count, in));
-    const MutableRows act = workspace_.tile_act.rows(operand_type_, count, mlp.hidden);
-    if (mlp.gated) {
-      const MutableRows wide = workspace_.tile_wide.rows(stream_type_, count, 2 * mlp.hidden);
-      LAYERSCOPE_TRY(backend_.linear(*weights.in, in.view(), wide, *workspace_.scratch));
-      backend_.gate(mlp.activation, columns(wide, 0, mlp.hidden).view(), columns(wide, mlp.hidden, mlp.hidden).view(),
-                    act);
-    } else {
-      LAYERSCOPE_TRY(backend_.linear(*weights.in, in.view(), act, *workspace_.scratch));
-    }
-    LAYERSCOPE_TRY(show(place, SiteKind::kAct, first, act.view()));
     const MutableRows out = workspace_.tile_out.rows(stream_type_, count, spec_.width);
-    LAYERSCOPE_TRY(backend_.linear(*weights.down, act.view(), out, *workspace_.scratch));
+    LAYERSCOPE_TRY(mlp_tile(place, mlp, place.weights->mlp, in, first, out));
     LAYERSCOPE_TRY(join(place, first, out));
   }
   return {};
 }
 
+Status StackPass::mlp_tile(const Place& place, const Mlp& mlp, const MlpWeights& weights, const MutableRows& in,
+                           std::int64_t first, const MutableRows& out) {
+  const MutableRows act = workspace_.tile_act.rows(operand_type_, in.rows, mlp.hidden);
+  if (mlp.gated) {
+    const MutableRows wide = workspace_.tile_wide.rows(stream_type_, in.rows, 2 * mlp.hidden);
+    LAYERSCOPE_TRY(backend_.linear(*weights.in, in.view(), wide, *workspace_.scratch));
+    backend_.gate(mlp.activation, columns(wide, 0, mlp.hidden).view(), columns(wide, mlp.hidden, mlp.hidden).view(),
+                  act);
+  } else if (mlp.xielu) {
+    const MutableRows wide = workspace_.tile_wide.rows(stream_type_, in.rows, mlp.hidden);
+    LAYERSCOPE_TRY(backend_.linear(*weights.in, in.view(), wide, *workspace_.scratch));
+    backend_.xielu(weights.alpha_p, weights.alpha_n, mlp.xielu->beta, mlp.xielu->epsilon, wide.view(), act);
+  } else {
+    LAYERSCOPE_TRY(backend_.linear(*weights.in, in.view(), act, *workspace_.scratch));
+  }
+  LAYERSCOPE_TRY(show(place, SiteKind::kAct, first, act.view()));
+  return backend_.linear(*weights.down, act.view(), out, *workspace_.scratch);
+}
+
 Status StackPass::top() {
   if (weights_.top) backend_.norm(weights_.top->view, x_.view(), x_);
+  if (weights_.top_projection) {
+    const MutableRows final = workspace_.final.rows(stream_type_, tokens_, weights_.top_projection->outputs);
+    for (std::int64_t first = 0; first < tokens_; first += kTileRows) {
+      const std::int64_t count = std::min(kTileRows, tokens_ - first);
+      const MutableRows in = workspace_.tile_in.rows(operand_type_, count, spec_.width);
+      backend_.convert(slice(x_, first, count).view(), in);
+      LAYERSCOPE_TRY(
+          backend_.linear(*weights_.top_projection, in.view(), slice(final, first, count), *workspace_.scratch));
+    }
+    x_ = final;
+  }
   LAYERSCOPE_TRY(check(x_.view(), 0, qualified("final"), input_.offsets));
   return show(plan_.wants(id_, -1, -1, SiteKind::kFinal), 0, x_.view());
 }
 
 Status StackPass::read(const Place& place, std::int64_t first, std::int64_t count, MutableRows& in) {
-  const MutableRows x = slice(x_, first, count);
+  const bool parallel = place.spec->reads == Step::Reads::kBlockInput;
+  const MutableRows x = slice(parallel ? block_input_ : x_, first, count);
   if (place.weights->pre) {
     in = workspace_.tile_in.rows(operand_type_, count, spec_.width);
     backend_.norm(place.weights->pre->view, x.view(), in);
+    if (place.spec->carries_pre) backend_.norm(place.weights->pre->view, x.view(), x);
   } else if (operand_type_ == stream_type_) {
     in = x;
   } else {
@@ -129,6 +145,8 @@ Status StackPass::read(const Place& place, std::int64_t first, std::int64_t coun
 Status StackPass::join(const Place& place, std::int64_t first, const MutableRows& t) {
   const MutableRows x = slice(x_, first, t.rows);
   if (place.weights->post) backend_.norm(place.weights->post->view, t.view(), t);
+  if (place.spec->scale != 1)
+    backend_.scale_rows(std::vector<float>(static_cast<std::size_t>(t.rows), place.spec->scale), t);
   LAYERSCOPE_TRY(show(place, SiteKind::kStepOut, first, t.view()));
   const NormView* after = place.weights->after ? &place.weights->after->view : nullptr;
   if (after != nullptr && plan_.wants(id_, place.block, place.step, SiteKind::kStepPresum) >= 0) {

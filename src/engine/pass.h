@@ -7,6 +7,7 @@
 
 #include "engine/engine.h"
 #include "engine/positions.h"
+#include "engine/relative_positions.h"
 
 namespace layerscope {
 
@@ -34,19 +35,56 @@ class StackPass {
   Status embed();
   Status step(const Place& place, const MutableRows* memory);
   Status attention(const Place& place, const Attention& attention, const MutableRows* memory);
+  /// q, k and v of all tokens, before norms and rotation.
+  Status project(const Place& place, const Attention& attention, const MutableRows* memory, MutableRows& q,
+                 MutableRows& k, MutableRows& v);
+  Status project_latent(const Place& place, const Attention& attention, const MutableRows& q, const MutableRows& k,
+                        const MutableRows& v);
+  /// Norms, rotation and limits of queries and keys, in the model's order.
+  void turn(const Place& place, const Attention& attention, const MutableRows& q, const MutableRows& k,
+            const MutableRows& v);
   Status attend(const Place& place, const Attention& attention, const MutableRows& q, const MutableRows& k,
                 const MutableRows& v, const MutableRows& z);
+  /// The positions' keys and queries of a step, in position_terms_.
+  Status relate(const Place& place, const Attention& attention, const Disentangled& relative);
+  /// The normed rows of the table of relative positions that the batch's distances take, in relative_.
+  void look_up_relative(const Disentangled& relative);
   Status attend_sequence(const Place& place, AttentionArguments& arguments, std::size_t sequence, const MutableRows& z,
                          int probs);
   Status mlp(const Place& place, const Mlp& mlp);
+  /// down(activation(in(x))) for one tile.
+  Status mlp_tile(const Place& place, const Mlp& mlp, const MlpWeights& weights, const MutableRows& in,
+                  std::int64_t first, const MutableRows& out);
+  Status experts(const Place& place, const Experts& experts);
+  /// One expert's MLP on the rows that chose it.
+  Status expert(const MlpWeights& weights, const Experts& experts, std::int64_t hidden, const MutableRows& in,
+                const MutableRows& out);
+  /// Adds what the expert of all tokens makes of a tile.
+  Status shared_expert(const Place& place, const Experts& experts, const MutableRows& in, const MutableRows& out);
+  Status short_conv(const Place& place, const ShortConv& conv);
+  /// One sequence's products b * x (with what the cache holds of them), convolved and gated.
+  void convolve(const Place& place, const ShortConv& conv, std::size_t sequence, const MutableRows& bcx,
+                const MutableRows& out);
+  Status token_conv(const Place& place, const TokenConv& conv);
+  /// For every token the one `shift` behind it in its sequence; tokens_ where there is none.
+  [[nodiscard]] std::vector<std::int32_t> neighbours(std::int64_t shift) const;
   Status top();
 
+  /// The token, type and position rows for tokens first ..., of the tables' width.
+  void look_up(std::int64_t first, const MutableRows& out, bool tokens, bool others);
+  void add_positions(std::int64_t first, const MutableRows& out);
+  /// The row of the position table for every token.
+  [[nodiscard]] std::vector<std::int32_t> position_rows(const PositionTable& table) const;
+  /// By sequence, what its token rows are scaled by; 0 for mask tokens.
+  [[nodiscard]] std::vector<float> rescaled(const MaskRescale& rescale) const;
   /// What a product reads for rows first ...: pre(x) or x, as operands.
   Status read(const Place& place, std::int64_t first, std::int64_t count, MutableRows& in);
   /// x = after(x + post(t)) for rows first ...
   Status join(const Place& place, std::int64_t first, const MutableRows& t);
-  void rotate(const Rope& rope, const MutableRows& rows, std::int64_t heads);
-  const DistanceTable& distances(const BucketBias& bias, std::int64_t heads, std::int64_t span);
+  void rotate(const Rope& rope, const MutableRows& rows, std::int64_t heads, std::int64_t first);
+  void norm_heads(const HeadNorm& spec, const NormWeights& weights, const MutableRows& rows, std::int64_t heads) const;
+  /// The term of the scores that depends on distance, or null.
+  const DistanceBias* distances(const Place& place, const Attention& attention);
 
   Status show(const Place& place, SiteKind kind, std::int64_t first, const RowsView& rows);
   Status show(int observed, std::int64_t first, const RowsView& rows);
@@ -73,7 +111,14 @@ class StackPass {
   std::vector<std::int32_t> positions_;  // of every token in its sequence
   std::int64_t longest_ = 0;             // sequence, with what its cache holds
   MutableRows x_;
+  MutableRows block_input_;  // what the block read, where a later step of it reads that too
+  std::vector<std::int32_t> position_rows_;
+  std::vector<float> token_factors_;
   std::optional<DistanceTable> distances_;
+  DistanceBias distance_bias_;
+  std::optional<RelativeRows> relative_rows_;
+  MutableRows relative_;
+  PositionTerms position_terms_;
 };
 
 }  // namespace layerscope

@@ -3,6 +3,8 @@
 #include <algorithm>
 #include <cmath>
 
+#include "base/half.h"
+
 namespace layerscope {
 
 Rotation::Rotation(const FixedFrequencies& frequencies, std::int64_t positions) {
@@ -15,6 +17,15 @@ Rotation::Rotation(const FixedFrequencies& frequencies, std::int64_t positions) 
       cosine[p * pairs + j] = static_cast<float>(std::cos(static_cast<double>(angle))) * frequencies.magnitude;
       sine[p * pairs + j] = static_cast<float>(std::sin(static_cast<double>(angle))) * frequencies.magnitude;
     }
+  }
+}
+
+Rotation::Rotation(std::span<const float> table, std::int64_t pairs) {
+  const auto half = static_cast<std::size_t>(pairs);
+  for (std::size_t row = 0; row < table.size(); row += 2 * half) {
+    const std::span<const float> sines = table.subspan(row, half), cosines = table.subspan(row + half, half);
+    sine.insert(sine.end(), sines.begin(), sines.end());
+    cosine.insert(cosine.end(), cosines.begin(), cosines.end());
   }
 }
 
@@ -35,7 +46,7 @@ const Rotation& RotationCache::get(const FixedFrequencies& frequencies, std::int
 }
 
 std::int64_t distance_bucket(const BucketBias& bias, std::int64_t distance) {
-  std::int64_t buckets = bias.buckets, base = 0, away = 0;
+  std::int64_t buckets = bias.used_buckets > 0 ? bias.used_buckets : bias.buckets, base = 0, away = 0;
   if (bias.bidirectional) {
     buckets /= 2;
     base = distance > 0 ? buckets : 0;
@@ -62,6 +73,40 @@ DistanceTable::DistanceTable(const BucketBias& bias, std::span<const float> tabl
           table[static_cast<std::size_t>(bucket * heads + head)];
     }
   }
+}
+
+DistanceTable::DistanceTable(const Alibi& alibi, std::int64_t reach) : span(reach), by_key(alibi.rounded) {
+  const auto rounded = [](float value) { return bf16_to_float(float_to_bf16(value)); };
+  for (const float slope : alibi.slopes) {
+    for (std::int64_t at = by_key ? 0 : -reach; at <= reach; ++at) {
+      const float value = by_key ? rounded(rounded(slope) * static_cast<float>(at)) : slope * static_cast<float>(at);
+      values.push_back(value * alibi.scale);
+    }
+  }
+}
+
+std::vector<float> sinusoid_table(Sinusoid rule, const PositionTable& positions, std::int64_t width) {
+  const std::int64_t half = width / 2;
+  std::vector<float> table(static_cast<std::size_t>(positions.rows * width), 0.0F);
+  for (std::int64_t row = positions.skipped_id ? positions.offset : 0; row < positions.rows; ++row) {
+    float* out = table.data() + row * width;
+    if (rule == Sinusoid::kEndpointRates) {
+      const float step = static_cast<float>(std::log(10000.0) / static_cast<double>(half - 1));
+      for (std::int64_t j = 0; j < half; ++j) {
+        const float angle = static_cast<float>(row) * std::exp(static_cast<float>(j) * -step);
+        out[j] = std::sin(angle);
+        out[half + j] = std::cos(angle);
+      }
+      continue;
+    }
+    const std::int64_t sines = half + width % 2;
+    for (std::int64_t j = 0; j < width; ++j) {
+      const double angle =
+          static_cast<double>(row) / std::pow(10000.0, 2 * static_cast<double>(j / 2) / static_cast<double>(width));
+      out[j % 2 == 0 ? j / 2 : sines + j / 2] = static_cast<float>(j % 2 == 0 ? std::sin(angle) : std::cos(angle));
+    }
+  }
+  return table;
 }
 
 }  // namespace layerscope

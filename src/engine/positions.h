@@ -14,6 +14,8 @@ namespace layerscope {
 struct Rotation {
   std::vector<float> cosine, sine;
   Rotation(const FixedFrequencies& frequencies, std::int64_t positions);
+  /// From a table [positions, 2 * pairs] of sines | cosines.
+  Rotation(std::span<const float> table, std::int64_t pairs);
 };
 
 /// Rotations of earlier batches, kept because a cosine costs more than a product.
@@ -31,14 +33,22 @@ class RotationCache {
   std::vector<std::unique_ptr<Entry>> entries_;
 };
 
-/// The learned bias of every head at distances -span ... span (key position minus query position).
+/// The table of a rule, [rows, width]: row `offset + p` is position p.
+[[nodiscard]] std::vector<float> sinusoid_table(Sinusoid rule, const PositionTable& positions, std::int64_t width);
+
+/// The bias of every head at distances -span ... span (key position minus query position).
 struct DistanceTable {
   std::vector<float> values;  ///< [heads, 2 * span + 1]
   std::int64_t span = 0;
   /// `table` [buckets, heads]. transformers, _relative_position_bucket of the family that BucketBias names.
   DistanceTable(const BucketBias& bias, std::span<const float> table, std::int64_t heads, std::int64_t span);
+  explicit DistanceTable(const Alibi& alibi, std::int64_t span);
+  bool by_key = false;  ///< values [heads, span + 1], one a key
   [[nodiscard]] DistanceBias view() const noexcept {
-    return {.table = values.data(), .stride = 2 * span + 1, .zero = span};
+    return {.table = values.data(),
+            .stride = by_key ? span + 1 : 2 * span + 1,
+            .zero = by_key ? 0 : span,
+            .by_key = by_key};
   }
 };
 

@@ -28,16 +28,23 @@ struct Workspace {
   explicit Workspace(const Backend& backend) : scratch(backend.make_scratch()) {}
   std::unique_ptr<Scratch> scratch;
   RotationCache rotations;
-  RowBuffer stream;     ///< [tokens, width] the residual stream
-  RowBuffer memory;     ///< [encoder tokens, width] the encoder's final states, as operands
-  RowBuffer heads;      ///< [tokens, q + k + v]
-  RowBuffer keys;       ///< [encoder tokens, k + v] of a cross attention
-  RowBuffer mixed;      ///< [tokens, heads * d_v] what attention returns, as operands
-  RowBuffer tile_in;    ///< [tile, width] what a product reads
-  RowBuffer tile_wide;  ///< [tile, hidden]
-  RowBuffer tile_act;   ///< [tile, hidden]
-  RowBuffer tile_out;   ///< [tile, width]
-  RowBuffer shown;      ///< [tile, any] values converted for an observer
+  RowBuffer stream;       ///< [tokens, width] the residual stream
+  RowBuffer block_input;  ///< [tokens, width] the stream at the start of a block of parallel steps
+  RowBuffer memory;       ///< [encoder tokens, width] the encoder's final states, as operands
+  RowBuffer heads;        ///< [tokens, q + k + v]
+  RowBuffer keys;         ///< [encoder tokens, k + v] of a cross attention
+  RowBuffer mixed;        ///< [tokens, heads * d_v] what attention returns, as operands
+  RowBuffer tile_in;      ///< [tile, width] what a product reads
+  RowBuffer tile_wide;    ///< [tile, hidden]
+  RowBuffer tile_act;     ///< [tile, hidden]
+  RowBuffer tile_out;     ///< [tile, width]
+  RowBuffer shown;        ///< [tile, any] values converted for an observer
+  RowBuffer tables;       ///< [tile, table width] embedding rows on their way to the stream
+  RowBuffer final;        ///< [tokens, final width] the end of a stack of another width
+  RowBuffer router, expert_in, expert_out, ranks, normed_ranks, unpacked, history;  ///< of the mixers
+  RowBuffer relative;                         ///< [relative positions, width] as operands
+  RowBuffer position_keys, position_queries;  ///< [relative positions, heads * d_qk]
+  RowBuffer unfolded;                         ///< [tile, taps * inputs] what a convolution over tokens reads
 };
 
 /// Rows first ... first + count of a block.

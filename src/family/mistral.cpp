@@ -1,4 +1,6 @@
-// Mistral: Llama with a sliding window. transformers, src/transformers/models/mistral/modeling_mistral.py.
+// Mistral and Ministral: Llama with sliding windows. A Mistral with "layer_types" is a Ministral (transformers,
+// configuration_auto.py). transformers, src/transformers/models/mistral/modeling_mistral.py,
+// ministral/modeling_ministral.py.
 #include "family/llama.h"
 #include "family/registry.h"
 
@@ -10,14 +12,10 @@ ModelSpec describe(Config& c) {
   return describe_llama(c, {.kv_heads = 8, .window = windows(c, window, [](std::int64_t) { return true; })});
 }
 
-constexpr std::string_view kTypes[] = {"mistral"};
+constexpr std::string_view kTypes[] = {"mistral", "ministral"};
 
 }  // namespace
 
-const Family kMistral{.model_types = kTypes,
-                      .describe = describe,
-                      .binds = kLlamaBinds,
-                      .prefixes = kLlamaPrefixes,
-                      .ignored = kLlamaIgnored};
+const Family kMistral = llama_relative(kTypes, describe);
 
 }  // namespace layerscope

@@ -12,25 +12,22 @@ ModelSpec describe(Config& c) {
       c.flag("use_sliding_window", false) ? c.nullable_size("sliding_window", 4096) : std::nullopt;
   c.ignore("sliding_window");
   const std::int64_t full_layers = c.index("max_window_layers", 28);
-  const bool bias = c.flag("attention_bias", !third);
-  c.require(third || bias, "\"attention_bias\" is false, expected true");
-  return describe_llama(
-      c, {.qkv_bias = bias,
-          .out_bias = third && bias,
-          .qk_norm = third,
-          .head_dim = third ? std::optional<std::int64_t>(128) : std::nullopt,
-          .kv_heads = 32,
-          .window = windows(c, window, [full_layers](std::int64_t block) { return block >= full_layers; })});
+  const bool bias = third && c.flag("attention_bias", false);
+  LlamaTraits traits{.qkv_bias = bias || !third,
+                     .out_bias = bias,
+                     .kv_heads = 32,
+                     .window = windows(c, window, [&](std::int64_t block) { return block >= full_layers; })};
+  if (third) {
+    traits.qk_norm = HeadNorm::Span::kHead;
+    traits.head_dim = 128;
+  }
+  return describe_llama(c, traits);
 }
 
 constexpr std::string_view kTypes[] = {"qwen2", "qwen3"};
 
 }  // namespace
 
-const Family kQwen{.model_types = kTypes,
-                   .describe = describe,
-                   .binds = kLlamaBinds,
-                   .prefixes = kLlamaPrefixes,
-                   .ignored = kLlamaIgnored};
+const Family kQwen = llama_relative(kTypes, describe);
 
 }  // namespace layerscope

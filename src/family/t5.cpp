@@ -1,15 +1,26 @@
-// T5, versions 1.0 and 1.1 (Raffel et al. 2020): pre-norm encoder and decoder, learned distance biases, unscaled
-// scores. transformers, src/transformers/models/t5/modeling_t5.py.
+// T5, versions 1.0 and 1.1 (Raffel et al. 2020), mT5 and UMT5: pre-norm encoder and decoder, learned distance biases,
+// unscaled scores. transformers, src/transformers/models/t5/modeling_t5.py, and mt5, umt5 beside it.
+#include <cmath>
+
 #include "family/registry.h"
 
 namespace layerscope {
 namespace {
 
+// Whether the head's input is scaled is not written in every config: what the generation that wrote it computes counts.
+bool scales_output(Config& c, const std::string& type) {
+  const bool tied = c.flag("tie_word_embeddings", type != "mt5");
+  if (type == "mt5") return tied && c.written_before(5);
+  if (type == "umt5") return tied || !c.written_before(5);
+  return c.flag("scale_decoder_outputs", tied);
+}
+
 ModelSpec describe(Config& c) {
-  const bool encoder_only = c.architecture() == "T5EncoderModel";
+  const std::string type = c.model_type();
+  const bool encoder_only = c.architecture_ends_in({"EncoderModel", "ForTokenClassification"});
   const std::int64_t heads = c.size("num_heads"), head = c.size("d_kv"), layers = c.layers("num_layers");
   const Norm norm{.kind = NormKind::kRms, .epsilon = c.epsilon("layer_norm_epsilon", 1e-6)};
-  const std::string projection = c.text("feed_forward_proj", "relu");
+  const std::string projection = c.text("feed_forward_proj", type == "t5" ? "relu" : "gated-gelu");
   const bool gated = projection.starts_with("gated-");
   const std::string function = projection == "gated-gelu" ? "gelu_new" : gated ? projection.substr(6) : projection;
   (void)c.activation_named("feed_forward_proj", function);
@@ -28,13 +39,15 @@ ModelSpec describe(Config& c) {
   c.alias("head_dim", "d_kv");
 
   const auto stack = [&](bool decoder, std::int64_t count) {
-    Attention self{.heads = heads,
-                   .kv_heads = heads,
-                   .d_qk = head,
-                   .d_v = head,
-                   .keys = decoder ? KeySource::kSelfCausal : KeySource::kSelf,
-                   .score = bias};
-    self.score->bidirectional = !decoder;
+    const Attention self{.heads = heads,
+                         .kv_heads = heads,
+                         .d_qk = head,
+                         .d_v = head,
+                         .keys = decoder ? KeySource::kSelfCausal : KeySource::kSelf,
+                         .score = BucketBias{.buckets = bias.buckets,
+                                             .max_distance = bias.max_distance,
+                                             .bidirectional = !decoder,
+                                             .own_table = type == "umt5"}};
     Block block{{Step{.slot = "attn", .pre = norm, .mixer = self}}};
     const Attention cross{.heads = heads, .kv_heads = heads, .d_qk = head, .d_v = head, .keys = KeySource::kEncoder};
     if (decoder) block.steps.push_back({.slot = "cross", .pre = norm, .mixer = cross});
@@ -43,18 +56,24 @@ ModelSpec describe(Config& c) {
   };
   ModelSpec spec{.width = c.size("d_model"), .encoder = stack(false, layers)};
   if (encoder_only) return spec;
+  if (c.architecture_ends_in({"ForConditionalGeneration"})) {
+    spec.head = Head{};
+    if (scales_output(c, type))
+      spec.head->input_scale = static_cast<float>(1 / std::sqrt(static_cast<double>(spec.width)));
+  }
   spec.decoder = stack(true, c.has("num_decoder_layers") ? c.layers("num_decoder_layers") : layers);
   spec.decoder_start = DecoderStart{.start_id = c.index("decoder_start_token_id", c.index("pad_token_id", 0))};
   c.require(spec.decoder_start->start_id < c.size("vocab_size"), "\"decoder_start_token_id\" is beyond \"vocab_size\"");
   return spec;
 }
 
-constexpr std::string_view kTypes[] = {"t5"};
-constexpr std::string_view kPrefixes[] = {""};
+constexpr std::string_view kTypes[] = {"t5", "mt5", "umt5"};
+constexpr std::string_view kPrefixes[] = {"", "transformer."};
 constexpr Bind kBinds[] = {
     {.slot = "enc.embed.token", .source = "shared", .shared = true},
     {.slot = "enc.embed.token", .source = "encoder.embed_tokens", .shared = true},
     {.slot = "enc.score", .source = "encoder.block.0.layer.0.SelfAttention.relative_attention_bias"},
+    {"enc.block.{i}.attn.score", "encoder.block.{i}.layer.0.SelfAttention.relative_attention_bias"},
     {"enc.block.{i}.attn.pre", "encoder.block.{i}.layer.0.layer_norm"},
     {"enc.block.{i}.attn.q", "encoder.block.{i}.layer.0.SelfAttention.q"},
     {"enc.block.{i}.attn.k", "encoder.block.{i}.layer.0.SelfAttention.k"},
@@ -68,6 +87,7 @@ constexpr Bind kBinds[] = {
     {"enc.top", "encoder.final_layer_norm"},
     {.slot = "dec.embed.token", .source = "shared", .shared = true},
     {.slot = "dec.score", .source = "decoder.block.0.layer.0.SelfAttention.relative_attention_bias"},
+    {"dec.block.{i}.attn.score", "decoder.block.{i}.layer.0.SelfAttention.relative_attention_bias"},
     {"dec.block.{i}.attn.pre", "decoder.block.{i}.layer.0.layer_norm"},
     {"dec.block.{i}.attn.q", "decoder.block.{i}.layer.0.SelfAttention.q"},
     {"dec.block.{i}.attn.k", "decoder.block.{i}.layer.0.SelfAttention.k"},
@@ -84,8 +104,9 @@ constexpr Bind kBinds[] = {
     {"dec.block.{i}.mlp.up", "decoder.block.{i}.layer.2.DenseReluDense.wi_1"},
     {"dec.block.{i}.mlp.down", "decoder.block.{i}.layer.2.DenseReluDense.wo"},
     {"dec.top", "decoder.final_layer_norm"},
+    {"head.out", "lm_head"},
 };
-constexpr std::string_view kIgnored[] = {"lm_head.weight",
+constexpr std::string_view kIgnored[] = {"lm_head.weight", "classifier.*", "classification_head.**", "qa_outputs.*",
                                          "decoder.block.*.layer.1.EncDecAttention.relative_attention_bias.weight"};
 constexpr std::string_view kCopies[] = {"encoder.embed_tokens.weight=shared.weight",
                                         "decoder.embed_tokens.weight=shared.weight"};

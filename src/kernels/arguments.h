@@ -4,6 +4,7 @@
 #include <cstddef>
 #include <cstdint>
 #include <limits>
+#include <span>
 
 #include "base/functions.h"
 #include "layerscope/tensor.h"
@@ -40,7 +41,16 @@ struct NormView {
   float epsilon = 0;
   const float* weight = nullptr;  ///< [width], or null for 1
   const float* bias = nullptr;    ///< [width], or null for 0
+  std::int64_t head_stride = 0;   ///< norm_heads: elements from one head's parameters to the next; 0 = one set for all
 };
+
+/// The parameters of one head of those that norm_heads takes.
+[[nodiscard]] inline NormView norm_of_head(const NormView& norm, std::int64_t head) noexcept {
+  NormView own = norm;
+  if (own.weight != nullptr) own.weight += head * norm.head_stride;
+  if (own.bias != nullptr) own.bias += head * norm.head_stride;
+  return own;
+}
 
 /// Which keys a query at position p sees: those at p - left ... p + right.
 struct Reach {
@@ -50,15 +60,27 @@ struct Reach {
 };
 
 /// Scores plus a term that depends only on head and distance: scores[h, i, j] += table[h * stride + zero + (j - p_i)].
+/// With `by_key` it depends on head and key: scores[h, i, j] += table[h * stride + zero + j].
 struct DistanceBias {
   const float* table = nullptr;
   std::int64_t stride = 0;
   std::int64_t zero = 0;
+  bool by_key = false;
 };
 
-/// softmax(scale * q k^T + bias) v for one sequence. Heads lie side by side in a row; query head h reads key head
-/// h / (heads / kv_heads). q, k, v are in the stream's type; a bf16 backend rounds them where they enter a product.
-/// A query that sees no key gets zeros.
+/// Scores between contents and relative positions: scores[h, i, j] += scale * (q_i . keys_r + queries_r . k_j) with
+/// r = rows[zero + (j - i)]. Queries and keys are those of the same tokens, scale is positive, every head has its own
+/// keys, and neither bias, softcap, sinks nor reach go with it. (He et al. 2021)
+struct PositionTerms {
+  RowsView keys;     ///< [positions, heads * d_qk] of q's type; no rows = no such term
+  RowsView queries;  ///< likewise
+  const std::int32_t* rows = nullptr;
+  std::int64_t zero = 0;
+};
+
+/// softmax(softcap(scale * q k^T) + bias) v for one sequence. Heads lie side by side in a row; query head h reads key
+/// head h / (heads / kv_heads). q, k, v are in the stream's type; a bf16 backend rounds them where they enter a
+/// product. A query that sees no key gets zeros.
 struct AttentionArguments {
   RowsView q;  ///< [queries, heads * d_qk]
   RowsView k;  ///< [keys, kv_heads * d_qk]
@@ -68,6 +90,9 @@ struct AttentionArguments {
   Reach reach;
   std::int64_t first_position = 0;  ///< position of query 0, counted as keys are counted from 0
   const DistanceBias* bias = nullptr;
+  float softcap = 0;             ///< scores become softcap * tanh(scale * q k^T / softcap); 0 = as they are
+  const float* sinks = nullptr;  ///< [heads] one more score a head: part of the softmax's sum and maximum, of no value
+  const PositionTerms* positions = nullptr;
 };
 
 /// The keys that one query sees: [begin, end), empty when begin >= end.
@@ -80,5 +105,27 @@ struct KeyRange {
   const std::int64_t end = position + reach.right + 1;
   return {begin > 0 ? begin : 0, end < keys ? end : keys};
 }
+
+/// Which part of a head turns, and how.
+struct RotationArguments {
+  std::int64_t heads = 0;
+  std::int64_t first = 0;  ///< element of a head at which the turning part begins
+  std::int64_t pairs = 0;
+  bool interleaved = false;                 ///< element pairs are (2j, 2j + 1) rather than (j, j + pairs)
+  const float* cosine = nullptr;            ///< [positions, pairs]
+  const float* sine = nullptr;              ///< [positions, pairs]
+  std::span<const std::int32_t> positions;  ///< row of cosine and sine for every row
+};
+
+/// A router's rule over one row of scores; see Router.
+struct RoutingArguments {
+  enum class Rule : std::uint8_t { kSoftmaxThenTop, kTopThenSoftmax, kSigmoidGroups };
+  Rule rule = Rule::kSoftmaxThenTop;
+  std::int64_t chosen = 1;
+  bool renormalise = false;
+  float scale = 1;
+  std::int64_t groups = 1, chosen_groups = 1;
+  const float* correction = nullptr;  ///< [experts] added to the values by which experts are chosen, or null
+};
 
 }  // namespace layerscope

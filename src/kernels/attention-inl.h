@@ -56,15 +56,17 @@ struct AttentionMemory {
   float* sums = nullptr;                   ///< [kQueryTile, value_stride]
 };
 
-/// Scores become exponents by score * factor; with a bias or a factor that is not positive they are scaled beforehand.
+inline constexpr float kLog2E = 1.44269504F;
+
+/// Scores become exponents by score * factor; with a bias, a cap or a factor that is not positive they are scaled
+/// beforehand.
 struct Scaling {
   float before = 1;
   float factor = 1;
   bool needed = false;
 };
 inline Scaling scaling_of(const AttentionArguments& a) {
-  constexpr float kLog2E = 1.44269504F;
-  if (a.bias == nullptr && a.scale > 0) return {1.0F, a.scale * kLog2E, false};
+  if (a.bias == nullptr && a.scale > 0 && !(a.softcap > 0)) return {1.0F, a.scale * kLog2E, false};
   return {a.scale, kLog2E, true};
 }
 
@@ -78,16 +80,29 @@ void score_tile(const AttentionMemory<Operand>& m, std::int64_t rows, std::int64
   }
 }
 
+/// softcap * tanh(before * score / softcap)
+HWY_INLINE void scale_and_cap(float before, float softcap, std::int64_t count_of_scores, float* scores) {
+  for_each_vector(count_of_scores, [&](std::int64_t j, auto count) LAYERSCOPE_ATTR {
+    const Vector x = hn::Div(hn::Mul(load(scores + j, count), set(before)), set(softcap));
+    store(scores + j, hn::Mul(set(softcap), tanh(x)), count);
+  });
+}
+
 /// Scales the row's visible scores and adds the bias; `position` and `tile` say where they stand.
 inline void scale_and_bias(const AttentionArguments& a, const Scaling& scaling, std::int64_t head,
                            std::int64_t position, std::int64_t tile, KeyRange seen, float* scores) {
   if (!scaling.needed) return;
-  const float* bias = a.bias == nullptr
-                          ? nullptr
-                          : a.bias->table + head * a.bias->stride + a.bias->zero + (tile + seen.begin - position);
+  float before = scaling.before;
+  if (a.softcap > 0) {
+    scale_and_cap(before, a.softcap, seen.end - seen.begin, scores + seen.begin);
+    if (a.bias == nullptr) return;
+    before = 1;
+  }
+  const std::int64_t first = tile + seen.begin - (a.bias != nullptr && a.bias->by_key ? 0 : position);
+  const float* bias = a.bias == nullptr ? nullptr : a.bias->table + head * a.bias->stride + a.bias->zero + first;
   for_each_vector(seen.end - seen.begin, [&](std::int64_t j, auto count) LAYERSCOPE_ATTR {
     float* at = scores + seen.begin + j;
-    Vector x = hn::Mul(load(at, count), set(scaling.before));
+    Vector x = hn::Mul(load(at, count), set(before));
     if (bias != nullptr) x = hn::Add(x, load(bias + j, count));
     store(at, x, count);
   });
@@ -140,9 +155,11 @@ class QueryTile {
 
   void run(const MutableRows& z) {
     pack_queries<Operand>(a_, head_, first_, rows_, rounded_, m_.depth_steps, m_.queries);
-    std::fill_n(shift_, kQueryTile, 0.0F);
-    std::fill_n(sum_, kQueryTile, 0.0F);
-    std::fill_n(started_, kQueryTile, false);
+    // A sink is a score that came before the first key.
+    const bool sink = a_.sinks != nullptr;
+    std::fill_n(shift_, kQueryTile, sink ? a_.sinks[head_] * kLog2E : 0.0F);
+    std::fill_n(sum_, kQueryTile, sink ? 1.0F : 0.0F);
+    std::fill_n(started_, kQueryTile, sink);
     std::memset(m_.sums, 0, static_cast<std::size_t>(rows_ * m_.value_stride) * sizeof(float));
     const KeyRange all = union_of_keys();
     for (std::int64_t tile = all.begin / kKeyTile * kKeyTile; tile < all.end; tile += kKeyTile) {
@@ -289,7 +306,8 @@ void probabilities_with(const AttentionArguments& a, bool rounded, std::int64_t 
       scale_and_bias(a, scaling, head, position, 0, seen, p);
       std::fill_n(p, seen.begin, 0.0F);
       std::fill(p + seen.end, p + a.k.rows, 0.0F);
-      softmax_in_place(p + seen.begin, seen.end - seen.begin, scaling.factor);
+      const float sink = a.sinks != nullptr ? a.sinks[head] * kLog2E : 0.0F;
+      softmax_in_place(p + seen.begin, seen.end - seen.begin, scaling.factor, a.sinks != nullptr ? &sink : nullptr);
     }
   }
 }

@@ -103,21 +103,24 @@ bool pack_values(const AttentionArguments& a, std::int64_t kv_head, bool rounded
   return hn::GetLane(hn::MaxOfLanes(kWords, highest)) < 0x7F800000u;
 }
 
-/// Softmax of scores * factor / log2(e) in place.
-HWY_INLINE void softmax_in_place(float* scores, std::int64_t width, float factor) {
+/// Softmax of scores * factor / log2(e) in place. `sink`: one more exponent that takes part, or null.
+HWY_INLINE void softmax_in_place(float* scores, std::int64_t width, float factor, const float* sink) {
   Vector highest = set(-FLT_MAX);
   for_each_vector(width, [&](std::int64_t j, auto count) LAYERSCOPE_ATTR {
     const Vector rest = hn::Sub(set(-FLT_MAX), keep(set(-FLT_MAX), count));  // lowest where the row has no element
     highest = hn::Max(highest, hn::Add(load(scores + j, count), rest));
   });
-  const float shift = hn::GetLane(hn::MaxOfLanes(kFloats, highest)) * factor;
+  float shift = hn::GetLane(hn::MaxOfLanes(kFloats, highest)) * factor;
+  if (sink != nullptr) shift = std::max(shift, *sink);
   Vector sums = hn::Zero(kFloats);
   for_each_vector(width, [&](std::int64_t j, auto count) LAYERSCOPE_ATTR {
     const Vector p = keep(exp2(hn::MulSub(load(scores + j, count), set(factor), set(shift))), count);
     sums = hn::Add(sums, p);
     store(scores + j, p, count);
   });
-  const Vector factors = set(1.0F / sum_of_lanes(sums));
+  float sum = sum_of_lanes(sums);
+  if (sink != nullptr) sum += hn::GetLane(exp2(set(*sink - shift)));
+  const Vector factors = set(1.0F / sum);
   for_each_vector(width, [&](std::int64_t j, auto count)
                              LAYERSCOPE_ATTR { store(scores + j, hn::Mul(load(scores + j, count), factors), count); });
 }

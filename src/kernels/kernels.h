@@ -21,7 +21,7 @@ struct ProductWeights {
   DType dtype = DType::kF32;  ///< kF32 or kBF16: how the panels hold a weight
 };
 
-/// The operations; what each means stands in kernels/reference.h. Arithmetic is float32. Rows are kF32 or kBF16 unless
+/// The operations; what each means stands in kernels/reference*.h. Arithmetic is float32. Rows are kF32 or kBF16 unless
 /// said otherwise; results in bf16 are rounded to nearest even.
 struct Kernels {
   void (*norm)(const NormView& norm, const RowsView& in, const MutableRows& out);
@@ -30,11 +30,17 @@ struct Kernels {
   /// `table` may be kF32, kF16 or kBF16, unaligned.
   void (*gather)(const MatrixView& table, std::span<const std::int32_t> ids, float scale, bool accumulate,
                  const MutableRows& out);
-  void (*rotate)(const MutableRows& rows, std::int64_t heads, std::int64_t pairs, bool interleaved, const float* cosine,
-                 const float* sine, std::span<const std::int32_t> positions);
+  void (*rotate)(const RotationArguments& arguments, const MutableRows& rows);
   /// out = activation(in + bias), `bias` [width] or null; may be the same memory.
   void (*activate)(Activation activation, const float* bias, const RowsView& in, const MutableRows& out);
   void (*gate)(Activation activation, const RowsView& gate, const RowsView& up, const MutableRows& out);
+  void (*clamped_gate)(float limit, float alpha, const RowsView& gate, const RowsView& up, const MutableRows& out);
+  void (*xielu)(float alpha_p, float alpha_n, float beta, float epsilon, const RowsView& in, const MutableRows& out);
+  void (*clamp)(float limit, const MutableRows& rows);
+  void (*scale_rows)(std::span<const float> factors, const MutableRows& rows);
+  void (*short_convolution)(const float* kernel, const float* bias, std::int64_t taps, const RowsView& bx,
+                            const RowsView& c, const MutableRows& out);
+  void (*hadamard)(const RowsView& a, const RowsView& b, const MutableRows& out);
   /// Any float type to any.
   void (*convert)(const RowsView& in, const MutableRows& out);
   bool (*all_finite)(const RowsView& rows);
@@ -42,6 +48,12 @@ struct Kernels {
   void (*attention)(const AttentionArguments& arguments, DType operand, const MutableRows& z, AlignedBuffer& scratch);
   void (*attention_probabilities)(const AttentionArguments& arguments, DType operand, std::int64_t head,
                                   std::int64_t first_query, const MutableRows& probabilities, AlignedBuffer& scratch);
+  /// The same two where arguments.positions is set.
+  void (*disentangled_attention)(const AttentionArguments& arguments, DType operand, const MutableRows& z,
+                                 AlignedBuffer& scratch);
+  void (*disentangled_probabilities)(const AttentionArguments& arguments, DType operand, std::int64_t head,
+                                     std::int64_t first_query, const MutableRows& probabilities,
+                                     AlignedBuffer& scratch);
   /// The matrices' outputs end to end, rounded to `dtype`.
   ProductWeights (*pack)(std::span<const MatrixView> parts, DType dtype);
   /// out = activation(in W^T + bias): one chain of multiply-adds an element, in the order of the inputs.

@@ -60,7 +60,7 @@ inline void norm_heads(const NormView& norm, std::int64_t heads, const MutableRo
     for (std::int64_t row = 0; row < rows.rows; ++row) {
       for (std::int64_t head = 0; head < heads; ++head) {
         auto* group = rows.row<decltype(type)>(row) + head * width;
-        norm_row(norm, width, group, group);
+        norm_row(norm_of_head(norm, head), width, group, group);
       }
     }
   });

@@ -39,6 +39,7 @@ template <class T>
     case Activation::kQuickGelu: return x * sigmoid(T(1.702L) * x);
     case Activation::kTanh: return std::tanh(x);
     case Activation::kSigmoid: return sigmoid(x);
+    case Activation::kReluSquared: return x < T(0) ? T(0) : x * x;
   }
   return x;
 }
@@ -108,7 +109,9 @@ template <class T>
 void norm_heads(const NormView& norm, std::int64_t heads, const MutableRows& rows) noexcept {
   const std::int64_t width = rows.width / heads;
   for (std::int64_t row = 0; row < rows.rows; ++row) {
-    for (std::int64_t h = 0; h < heads; ++h) norm_group<T>(norm, width, rows.view(), row, h * width, rows);
+    for (std::int64_t h = 0; h < heads; ++h) {
+      norm_group<T>(norm_of_head(norm, h), width, rows.view(), row, h * width, rows);
+    }
   }
 }
 
@@ -125,17 +128,16 @@ void add(const MutableRows& x, const RowsView& t, float scale, const NormView* a
 
 /// Rotary position embedding (Su et al. 2021): pairs (a, b) become (a cos - b sin, b cos + a sin).
 template <class T>
-void rotate(const MutableRows& rows, std::int64_t heads, std::int64_t pairs, bool interleaved, const float* cosine,
-            const float* sine, std::span<const std::int32_t> positions) noexcept {
-  const std::int64_t width = rows.width / heads;
+void rotate(const RotationArguments& r, const MutableRows& rows) noexcept {
+  const std::int64_t width = rows.width / r.heads;
   for (std::int64_t row = 0; row < rows.rows; ++row) {
-    const std::int64_t table = positions[static_cast<std::size_t>(row)] * pairs;
-    for (std::int64_t h = 0; h < heads; ++h) {
-      for (std::int64_t j = 0; j < pairs; ++j) {
-        const std::int64_t first = h * width + (interleaved ? 2 * j : j);
-        const std::int64_t second = h * width + (interleaved ? 2 * j + 1 : j + pairs);
+    const std::int64_t table = r.positions[static_cast<std::size_t>(row)] * r.pairs;
+    for (std::int64_t h = 0; h < r.heads; ++h) {
+      for (std::int64_t j = 0; j < r.pairs; ++j) {
+        const std::int64_t first = h * width + r.first + (r.interleaved ? 2 * j : j);
+        const std::int64_t second = first + (r.interleaved ? 1 : r.pairs);
         const T a = load<T>(rows.view(), row, first), b = load<T>(rows.view(), row, second);
-        const T c = static_cast<T>(cosine[table + j]), s = static_cast<T>(sine[table + j]);
+        const T c = static_cast<T>(r.cosine[table + j]), s = static_cast<T>(r.sine[table + j]);
         store(rows, row, first, a * c - b * s);
         store(rows, row, second, b * c + a * s);
       }
@@ -153,7 +155,62 @@ void gate(Activation activation, const RowsView& gate, const RowsView& up, const
   }
 }
 
-/// The normalised probabilities of one query of one head; masked entries exactly 0.
+/// out = a * b
+template <class T>
+void hadamard(const RowsView& a, const RowsView& b, const MutableRows& out) noexcept {
+  for (std::int64_t row = 0; row < out.rows; ++row) {
+    for (std::int64_t j = 0; j < out.width; ++j) store(out, row, j, load<T>(a, row, j) * load<T>(b, row, j));
+  }
+}
+
+template <class T>
+void activate(Activation activation, const RowsView& in, const MutableRows& out) noexcept {
+  for (std::int64_t row = 0; row < out.rows; ++row) {
+    for (std::int64_t j = 0; j < out.width; ++j) store(out, row, j, activate(activation, load<T>(in, row, j)));
+  }
+}
+
+/// x * x * alpha_p + beta x for x > 0, (expm1(min(x, epsilon)) - x) * alpha_n + beta x otherwise.
+/// (Huang and Schlag 2024)
+template <class T>
+void xielu(float alpha_p, float alpha_n, float beta, float epsilon, const RowsView& in,
+           const MutableRows& out) noexcept {
+  const T positive = static_cast<T>(alpha_p), negative = static_cast<T>(alpha_n), linear = static_cast<T>(beta);
+  for (std::int64_t row = 0; row < out.rows; ++row) {
+    for (std::int64_t j = 0; j < out.width; ++j) {
+      const T x = load<T>(in, row, j);
+      const T bent = x > T(0) ? positive * x * x : (std::expm1(std::min(x, static_cast<T>(epsilon))) - x) * negative;
+      store(out, row, j, bent + linear * x);
+    }
+  }
+}
+
+/// Elements beyond -limit ... limit become that.
+template <class T>
+void clamp(float limit, const MutableRows& rows) noexcept {
+  const T bound = static_cast<T>(limit);
+  for (std::int64_t row = 0; row < rows.rows; ++row) {
+    for (std::int64_t j = 0; j < rows.width; ++j) {
+      store(rows, row, j, std::clamp(load<T>(rows.view(), row, j), -bound, bound));
+    }
+  }
+}
+
+/// out[t] = c[t] * (bias + sum over i < taps of kernel[i] * bx[t + i]), channel by channel.
+/// (transformers: causal_conv1d_fn)
+template <class T>
+void short_convolution(const float* kernel, const float* bias, std::int64_t taps, const RowsView& bx, const RowsView& c,
+                       const MutableRows& out) noexcept {
+  for (std::int64_t row = 0; row < out.rows; ++row) {
+    for (std::int64_t j = 0; j < out.width; ++j) {
+      T sum = bias != nullptr ? static_cast<T>(bias[j]) : T(0);
+      for (std::int64_t i = 0; i < taps; ++i) sum += static_cast<T>(kernel[j * taps + i]) * load<T>(bx, row + i, j);
+      store(out, row, j, load<T>(c, row, j) * sum);
+    }
+  }
+}
+
+/// The normalised probabilities of one query of one head; masked entries exactly 0. A sink takes its share of the sum.
 template <class T>
 void probabilities(const AttentionArguments& a, std::int64_t head, std::int64_t query, std::vector<T>& p) {
   const std::int64_t keys = a.k.rows, position = a.first_position + query;
@@ -167,12 +224,20 @@ void probabilities(const AttentionArguments& a, std::int64_t head, std::int64_t 
       score += load<T>(a.q, query, head * a.d_qk + i) * load<T>(a.k, j, kv_head * a.d_qk + i);
     }
     score *= static_cast<T>(a.scale);
-    if (a.bias != nullptr)
-      score += static_cast<T>(a.bias->table[head * a.bias->stride + a.bias->zero + (j - position)]);
+    if (a.softcap > 0) score = static_cast<T>(a.softcap) * std::tanh(score / static_cast<T>(a.softcap));
+    if (a.bias != nullptr) {
+      const std::int64_t at = a.bias->by_key ? j : j - position;
+      score += static_cast<T>(a.bias->table[head * a.bias->stride + a.bias->zero + at]);
+    }
     p[static_cast<std::size_t>(j)] = score;
     highest = std::max(highest, score);
   }
   T sum = 0;
+  if (a.sinks != nullptr) {
+    const T sink = static_cast<T>(a.sinks[head]);
+    highest = std::max(highest, sink);
+    sum = std::exp(sink - highest);
+  }
   for (std::int64_t j = seen.begin; j < seen.end; ++j) {
     T& entry = p[static_cast<std::size_t>(j)];
     entry = std::exp(entry - highest);

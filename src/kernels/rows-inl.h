@@ -104,18 +104,40 @@ inline void gather(const MatrixView& table, std::span<const std::int32_t> ids, f
   }
 }
 
-inline void rotate(const MutableRows& rows, std::int64_t heads, std::int64_t pairs, bool interleaved,
-                   const float* cosine, const float* sine, std::span<const std::int32_t> positions) {
-  if (interleaved) return reference::rotate<float>(rows, heads, pairs, interleaved, cosine, sine, positions);
-  const std::int64_t width = rows.width / heads;
+/// Pairs that lie side by side.
+inline void rotate_interleaved(const RotationArguments& r, const MutableRows& rows) {
+  if (rows.dtype != DType::kF32) return reference::rotate<float>(r, rows);
+  const std::int64_t width = rows.width / r.heads;
+  for (std::int64_t row = 0; row < rows.rows; ++row) {
+    const std::int64_t table = r.positions[static_cast<std::size_t>(row)] * r.pairs;
+    for (std::int64_t head = 0; head < r.heads; ++head) {
+      float* pairs = rows.row<float>(row) + head * width + r.first;
+      for_each_vector(r.pairs, [&](std::int64_t j, auto count) LAYERSCOPE_ATTR {
+        alignas(64) float lanes[2 * kLanes] = {};
+        const std::size_t bytes =
+            static_cast<std::size_t>(std::min<std::int64_t>(kLanes, r.pairs - j)) * 2 * sizeof(float);
+        std::memcpy(lanes, pairs + 2 * j, bytes);
+        Vector a, b;
+        hn::LoadInterleaved2(kFloats, lanes, a, b);
+        const Vector c = load(r.cosine + table + j, count), s = load(r.sine + table + j, count);
+        hn::StoreInterleaved2(hn::NegMulAdd(b, s, hn::Mul(a, c)), hn::MulAdd(a, s, hn::Mul(b, c)), kFloats, lanes);
+        std::memcpy(pairs + 2 * j, lanes, bytes);
+      });
+    }
+  }
+}
+
+inline void rotate(const RotationArguments& r, const MutableRows& rows) {
+  if (r.interleaved) return rotate_interleaved(r, rows);
+  const std::int64_t width = rows.width / r.heads;
   with_type(rows.dtype, [&](auto type) LAYERSCOPE_ATTR {
     for (std::int64_t row = 0; row < rows.rows; ++row) {
-      const float* cosines = cosine + positions[static_cast<std::size_t>(row)] * pairs;
-      const float* sines = sine + positions[static_cast<std::size_t>(row)] * pairs;
-      for (std::int64_t head = 0; head < heads; ++head) {
-        auto* first = rows.row<decltype(type)>(row) + head * width;
-        auto* second = first + pairs;
-        for_each_vector(pairs, [&](std::int64_t j, auto count) LAYERSCOPE_ATTR {
+      const float* cosines = r.cosine + r.positions[static_cast<std::size_t>(row)] * r.pairs;
+      const float* sines = r.sine + r.positions[static_cast<std::size_t>(row)] * r.pairs;
+      for (std::int64_t head = 0; head < r.heads; ++head) {
+        auto* first = rows.row<decltype(type)>(row) + head * width + r.first;
+        auto* second = first + r.pairs;
+        for_each_vector(r.pairs, [&](std::int64_t j, auto count) LAYERSCOPE_ATTR {
           const Vector a = load(first + j, count), b = load(second + j, count);
           const Vector c = load(cosines + j, count), s = load(sines + j, count);
           store(first + j, hn::NegMulAdd(b, s, hn::Mul(a, c)), count);

@@ -189,6 +189,10 @@ HWY_INLINE Vector activated(Vector x) {
   if constexpr (kActivation == Activation::kQuickGelu) return hn::Mul(x, sigmoid(hn::Mul(x, set(1.702F))));
   if constexpr (kActivation == Activation::kTanh) return tanh(x);
   if constexpr (kActivation == Activation::kSigmoid) return sigmoid(x);
+  if constexpr (kActivation == Activation::kReluSquared) {
+    const Vector positive = hn::Max(set(0.0F), x);
+    return hn::Mul(positive, positive);
+  }
   return x;
 }
 
@@ -208,6 +212,7 @@ HWY_INLINE void with_activation(Activation activation, const Call& call) {
     case Activation::kQuickGelu: return call(ActivationTag<Activation::kQuickGelu>{});
     case Activation::kTanh: return call(ActivationTag<Activation::kTanh>{});
     case Activation::kSigmoid: return call(ActivationTag<Activation::kSigmoid>{});
+    case Activation::kReluSquared: return call(ActivationTag<Activation::kReluSquared>{});
   }
 }
 /// call(float{}) or call(Bf16{}).

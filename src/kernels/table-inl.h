@@ -1,6 +1,8 @@
 // Defines the table of the instruction set that the including isa_*.cpp has set.
 #include "kernels/attention-inl.h"
+#include "kernels/disentangled-inl.h"
 #include "kernels/isa.h"
+#include "kernels/mixers-inl.h"
 #include "kernels/norm-inl.h"
 #include "kernels/product-inl.h"
 #include "kernels/rows-inl.h"
@@ -18,10 +20,18 @@ const Kernels& LAYERSCOPE_JOIN(LAYERSCOPE_ISA, _kernels)() {
                                      LAYERSCOPE_ISA::rotate,
                                      LAYERSCOPE_ISA::activate,
                                      LAYERSCOPE_ISA::gate,
+                                     LAYERSCOPE_ISA::clamped_gate,
+                                     LAYERSCOPE_ISA::xielu,
+                                     LAYERSCOPE_ISA::clamp,
+                                     LAYERSCOPE_ISA::scale_rows,
+                                     LAYERSCOPE_ISA::short_convolution,
+                                     LAYERSCOPE_ISA::hadamard,
                                      LAYERSCOPE_ISA::convert,
                                      LAYERSCOPE_ISA::all_finite,
                                      LAYERSCOPE_ISA::attention,
                                      LAYERSCOPE_ISA::attention_probabilities,
+                                     LAYERSCOPE_ISA::disentangled_attention,
+                                     LAYERSCOPE_ISA::disentangled_probabilities,
                                      LAYERSCOPE_ISA::pack,
                                      LAYERSCOPE_ISA::multiply};
   return kTable;

@@ -9,6 +9,7 @@
 #include "family/registry.h"
 #include "session/model_state.h"
 #include "session/rows.h"
+#include "spec/validate.h"
 #include "tap/reducer.h"
 #include "tap/sites.h"
 
@@ -56,6 +57,7 @@ Status read_config(const std::string& path, ModelState& state, const Family*& fa
   }
   if (family != nullptr) state.spec = family->describe(config);
   LAYERSCOPE_TRY(config.finish());
+  LAYERSCOPE_TRY(validate(state.spec, path));
   state.special_ids = named_ids(config.json());
   return {};
 }
@@ -89,10 +91,11 @@ Status open_folder(const std::string& folder, const OpenOptions& options, ModelS
 
   state.info.files = {folder + "/config.json"};
   state.info.files.insert(state.info.files.end(), state.checkpoint->files().begin(), state.checkpoint->files().end());
-  const std::string tokenizer = folder + "/tokenizer.json";
-  if (std::filesystem::exists(std::filesystem::symlink_status(tokenizer, error))) {
-    LAYERSCOPE_ASSIGN(state.tokenizer, Tokenizer::open(tokenizer));
-    state.info.files.push_back(tokenizer);
+  LAYERSCOPE_ASSIGN(FolderTokenizer tokenizer, Tokenizer::open_folder(folder));
+  state.tokenizer = std::move(tokenizer.tokenizer);
+  state.no_tokenizer = std::move(tokenizer.missing);
+  if (state.tokenizer) {
+    state.info.files.insert(state.info.files.end(), tokenizer.files.begin(), tokenizer.files.end());
     state.info.tokenizer_hash = state.tokenizer->hash();
     state.info.has_tokenizer = true;
   }
@@ -102,6 +105,8 @@ Status open_folder(const std::string& folder, const OpenOptions& options, ModelS
   state.info.two_stacks = state.spec.two_stacks();
   state.info.vocabulary_size = embedding.vocabulary_size;
   if (embedding.positions) state.info.max_tokens = embedding.positions->rows - embedding.positions->offset;
+  if (const auto& rotation = state.main_stack().rotation; rotation && rotation->rows > 0)
+    state.info.max_tokens = rotation->rows;
   state.sites = enumerate_sites(state.spec);
   return load_engine(options, state);
 }

@@ -17,7 +17,8 @@ struct ModelState {
   SiteTable sites;
   std::unique_ptr<Checkpoint> checkpoint;
   Bindings bindings;
-  std::unique_ptr<Tokenizer> tokenizer;  ///< null for a folder without tokenizer.json
+  std::unique_ptr<Tokenizer> tokenizer;  ///< null for a folder without one that can be built exactly
+  std::string no_tokenizer;              ///< why it is null
   std::set<std::int32_t> special_ids;    ///< that config.json names; used where there is no tokenizer
   std::unique_ptr<Engine> engine;        ///< null when opened without weights
 

@@ -9,28 +9,41 @@ namespace {
 
 Error bad(std::string message) { return Error{ErrorCode::kInput, std::move(message)}; }
 
+// Tokens that a stack has positions for.
+std::optional<std::int64_t> position_limit(const Stack& stack) {
+  if (stack.rotation && stack.rotation->rows > 0) return stack.rotation->rows;
+  if (!stack.embedding.positions) return std::nullopt;
+  return stack.embedding.positions->rows - stack.embedding.positions->offset;
+}
+
+std::optional<std::int64_t> smaller(std::optional<std::int64_t> a, std::optional<std::int64_t> b) {
+  return a && b ? std::min(*a, *b) : a ? a : b;
+}
+
 // Ids taken as they are: nothing added, nothing cut.
-Result<Tokens> given(const ModelState& state, const std::vector<std::int32_t>& ids, std::string_view what) {
+Result<Tokens> given(const ModelState& state, const Stack& reader, const std::vector<std::int32_t>& ids,
+                     std::string_view what) {
   Tokens tokens{.ids = ids};
   for (const std::int32_t id : ids) {
-    if (id < 0 || id >= state.info.vocabulary_size) {
+    if (id < 0 || id >= reader.embedding.vocabulary_size) {
       return bad(std::string(what) + " holds " + std::to_string(id) + ", the vocabulary has ids 0 to " +
-                 std::to_string(state.info.vocabulary_size - 1));
+                 std::to_string(reader.embedding.vocabulary_size - 1));
     }
     tokens.special.push_back(state.tokenizer ? state.tokenizer->is_special(id) : state.special_ids.contains(id));
   }
   return tokens;
 }
 
-Result<Tokens> tokenized(const ModelState& state, std::string_view text, const std::optional<std::string>& pair,
-                         const TokenizeOptions& options, std::optional<std::int64_t> limit) {
-  if (!state.tokenizer) return bad("the folder has no tokenizer.json, give the row as {\"ids\": [...]}");
-  EncodeOptions encode{.add_special_tokens = options.add_special_tokens};
+Result<Tokens> tokenized(const ModelState& state, const Stack& reader, std::string_view text,
+                         const std::optional<std::string>& pair, const TokenizeOptions& options,
+                         std::optional<std::int64_t> limit, bool target = false) {
+  if (!state.tokenizer) return bad(state.no_tokenizer + ", give the row as {\"ids\": [...]}");
+  EncodeOptions encode{.add_special_tokens = options.add_special_tokens, .target = target};
   if (options.truncate) encode.max_length = limit;
   std::optional<std::string_view> second;
   if (pair && !pair->empty()) second = *pair;  // transformers takes an empty pair of one row for none
   LAYERSCOPE_ASSIGN(Encoding encoding, state.tokenizer->encode(text, second, encode));
-  LAYERSCOPE_ASSIGN(Tokens tokens, given(state, encoding.ids, "the tokenised text"));
+  LAYERSCOPE_ASSIGN(Tokens tokens, given(state, reader, encoding.ids, "the tokenised text"));
   tokens.special = std::move(encoding.special);
   const bool typed =
       std::any_of(encoding.type_ids.begin(), encoding.type_ids.end(), [](std::uint8_t type) { return type != 0; });
@@ -38,16 +51,34 @@ Result<Tokens> tokenized(const ModelState& state, std::string_view text, const s
   return tokens;
 }
 
-Result<Tokens> decoder_tokens(const ModelState& state, const TextRow& row, const TokenizeOptions& options) {
-  if (row.decoder_ids) return given(state, *row.decoder_ids, "\"decoder_ids\"");
-  const auto start = static_cast<std::int32_t>(state.spec.decoder_start->start_id);
-  LAYERSCOPE_ASSIGN(Tokens tokens, given(state, {start}, "the decoder's start"));
-  if (!row.target) return tokens;
-  LAYERSCOPE_ASSIGN(const Tokens labels, tokenized(state, *row.target, std::nullopt, options, options.max_length));
+// Labels moved one place to the right, behind `tokens`, which holds the start.
+void shift_right(const DecoderStart& rule, const Tokens& labels, Tokens& tokens) {
+  if (rule.wrapped_before_id) {
+    const auto padding = std::count(labels.ids.begin(), labels.ids.end(), *rule.wrapped_before_id);
+    const std::size_t real = labels.ids.size() - static_cast<std::size_t>(padding);
+    if (real > 0) {
+      tokens.ids.front() = labels.ids[real - 1];
+      tokens.special.front() = labels.special[real - 1];
+    }
+  }
   for (std::size_t i = 0; i + 1 < labels.ids.size(); ++i) {
     tokens.ids.push_back(labels.ids[i]);
     tokens.special.push_back(labels.special[i]);
   }
+}
+
+Result<Tokens> decoder_tokens(const ModelState& state, const TextRow& row, const TokenizeOptions& options,
+                              std::optional<std::int64_t> limit) {
+  const Stack& decoder = *state.spec.decoder;
+  if (row.decoder_ids) return given(state, decoder, *row.decoder_ids, "\"decoder_ids\"");
+  const DecoderStart& rule = *state.spec.decoder_start;
+  LAYERSCOPE_ASSIGN(Tokens tokens,
+                    given(state, decoder, {static_cast<std::int32_t>(rule.start_id)}, "the decoder's start"));
+  if (!row.target) return tokens;
+  if (decoder.embedding.vocabulary_size != state.info.vocabulary_size)
+    return bad("the decoder has a vocabulary of its own, give the row \"decoder_ids\" rather than a \"target\"");
+  LAYERSCOPE_ASSIGN(const Tokens labels, tokenized(state, decoder, *row.target, std::nullopt, options, limit, true));
+  shift_right(rule, labels, tokens);
   return tokens;
 }
 
@@ -79,18 +110,17 @@ Result<ModelRow> make_row(const ModelState& state, const TextRow& row, const Tok
                  "the maximal length is " + std::to_string(*options.max_length) + ", expected at least 1"};
   }
   LAYERSCOPE_TRY(check_parts(state, row));
-  std::optional<std::int64_t> limit = state.info.max_tokens;
-  if (options.max_length) limit = std::min(limit.value_or(*options.max_length), *options.max_length);
+  const std::optional<std::int64_t> limit = smaller(state.info.max_tokens, options.max_length);
   ModelRow ready;
   if (row.ids) {
-    LAYERSCOPE_ASSIGN(ready.main, given(state, *row.ids, "\"ids\""));
+    LAYERSCOPE_ASSIGN(ready.main, given(state, state.main_stack(), *row.ids, "\"ids\""));
     if (row.type_ids) {
       if (!state.info.has_type_ids) return bad("\"type_ids\" for a model without type embeddings");
       if (row.type_ids->size() != row.ids->size()) return bad("\"type_ids\" and \"ids\" differ in length");
       ready.main.type_ids = *row.type_ids;
     }
   } else if (row.text) {
-    LAYERSCOPE_ASSIGN(ready.main, tokenized(state, *row.text, row.pair, options, limit));
+    LAYERSCOPE_ASSIGN(ready.main, tokenized(state, state.main_stack(), *row.text, row.pair, options, limit));
   } else {
     return bad("the row has neither text nor ids");
   }
@@ -101,11 +131,12 @@ Result<ModelRow> make_row(const ModelState& state, const TextRow& row, const Tok
                std::to_string(*limit) + (row.ids ? " (ids are never cut)" : "; --on-long truncate cuts it"));
   }
   if (!state.spec.two_stacks()) return ready;
-  LAYERSCOPE_ASSIGN(ready.decoder, decoder_tokens(state, row, options));
+  const std::optional<std::int64_t> decoder_limit = smaller(position_limit(*state.spec.decoder), options.max_length);
+  LAYERSCOPE_ASSIGN(ready.decoder, decoder_tokens(state, row, options, decoder_limit));
   if (ready.decoder->ids.empty()) return bad("the row has no decoder tokens");
-  if (options.max_length && static_cast<std::int64_t>(ready.decoder->ids.size()) > *options.max_length) {
+  if (decoder_limit && static_cast<std::int64_t>(ready.decoder->ids.size()) > *decoder_limit) {
     return bad("the decoder's input is too long: " + std::to_string(ready.decoder->ids.size()) + " tokens, at most " +
-               std::to_string(*options.max_length));
+               std::to_string(*decoder_limit));
   }
   return ready;
 }
@@ -113,10 +144,9 @@ Result<ModelRow> make_row(const ModelState& state, const TextRow& row, const Tok
 Status check_batch(const ModelState& state, const Batch& batch) {
   const std::size_t sequences = batch.sequences();
   if (batch.tags.size() != sequences) return bad("a batch needs a row number and a tag for every sequence");
-  for (const auto& [stack, present] :
-       {std::pair{0, state.spec.encoder.has_value()}, std::pair{1, state.spec.decoder.has_value()}}) {
-    const Batch::Input& input = batch.inputs[static_cast<std::size_t>(stack)];
-    if (!present || (input.ids.empty() && input.offsets.size() == 1)) continue;
+  for (const auto& [place, stack] : {std::pair{0, &state.spec.encoder}, std::pair{1, &state.spec.decoder}}) {
+    const Batch::Input& input = batch.inputs[static_cast<std::size_t>(place)];
+    if (!*stack || (input.ids.empty() && input.offsets.size() == 1)) continue;
     const auto tokens = static_cast<std::int64_t>(input.ids.size());
     const bool ordered = std::is_sorted(input.offsets.begin(), input.offsets.end());
     if (input.offsets.size() != sequences + 1 || input.offsets.front() != 0 || input.offsets.back() != tokens ||
@@ -125,12 +155,13 @@ Status check_batch(const ModelState& state, const Batch& batch) {
     if (!input.type_ids.empty() && input.type_ids.size() != input.ids.size())
       return bad("a batch has as many type ids as ids, or none");
     for (const std::int32_t id : input.ids) {
-      if (id < 0 || id >= state.info.vocabulary_size)
+      if (id < 0 || id >= (*stack)->embedding.vocabulary_size)
         return bad("a batch holds id " + std::to_string(id) + " beyond the vocabulary");
     }
     LAYERSCOPE_TRY(check_types(state, input.type_ids));
-    for (std::size_t s = 0; state.info.max_tokens && s < sequences; ++s) {
-      if (input.offsets[s + 1] - input.offsets[s] > *state.info.max_tokens)
+    const std::optional<std::int64_t> limit = position_limit(**stack);
+    for (std::size_t s = 0; limit && s < sequences; ++s) {
+      if (input.offsets[s + 1] - input.offsets[s] > *limit)
         return bad("a sequence is longer than the table of positions");
     }
   }

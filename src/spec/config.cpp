@@ -28,6 +28,7 @@ constexpr std::array kActivations = {
     NamedActivation{"swish", Activation::kSilu},
     NamedActivation{"quick_gelu", Activation::kQuickGelu},
     NamedActivation{"tanh", Activation::kTanh},
+    NamedActivation{"relu2", Activation::kReluSquared},
     NamedActivation{"sigmoid", Activation::kSigmoid},
 };
 
@@ -53,6 +54,7 @@ constexpr std::string_view kChangesMathematics[] = {
     "is_encoder_decoder",
     "layer_types",
     "logit_scale",
+    "logits_scaling",
     "no_rope_layers",
     "num_experts",
     "num_local_experts",
@@ -98,20 +100,34 @@ std::string shown(const Json& value) {
 
 }  // namespace
 
+std::span<const std::string_view> settings_that_matter() { return kChangesMathematics; }
+
 Result<Config> Config::open(const std::string& path) {
   LAYERSCOPE_ASSIGN(Json json, read_json_file(path, ErrorCode::kModel));
   if (json.object() == nullptr) return Error{ErrorCode::kModel, path + ": is no JSON object"};
   return Config(std::move(json), path);
 }
 
+const Json* Config::find(std::string_view key) const {
+  const auto alias = aliases_.find(key);
+  return find_exactly(alias == aliases_.end() ? key : std::string_view(alias->second));
+}
+
+const Json* Config::find_exactly(std::string_view key) const {
+  const std::size_t dot = key.find('.');
+  if (dot == std::string_view::npos) return json_.find(key);
+  const Json* object = json_.find(key.substr(0, dot));
+  return object == nullptr || object->object() == nullptr ? nullptr : object->find(key.substr(dot + 1));
+}
+
 const Json* Config::look(std::string_view key) {
-  read_.emplace(key);
-  const Json* value = json_.find(key);
+  read_.emplace(key.substr(0, key.find('.')));
+  const Json* value = find(key);
   return value == nullptr || value->is_null() ? nullptr : value;
 }
 
 bool Config::has(std::string_view key) const {
-  const Json* value = json_.find(key);
+  const Json* value = find(key);
   return value != nullptr && !value->is_null();
 }
 
@@ -140,6 +156,22 @@ std::string Config::architecture() {
   return names && !names->empty() ? names->front() : std::string();
 }
 
+bool Config::written_before(std::int64_t major) const {
+  const Json* version = find("transformers_version");
+  if (version == nullptr || version->string() == nullptr) return major > 4;
+  std::int64_t written = 0;
+  for (const char digit : *version->string()) {
+    if (digit < '0' || digit > '9' || written > 1000) break;
+    written = 10 * written + (digit - '0');
+  }
+  return written < major;
+}
+
+bool Config::architecture_ends_in(std::initializer_list<std::string_view> endings) {
+  const std::string name = architecture();
+  return std::any_of(endings.begin(), endings.end(), [&](std::string_view ending) { return name.ends_with(ending); });
+}
+
 std::int64_t Config::size(std::string_view key, std::optional<std::int64_t> fallback) {
   const Json* value = look(key);
   if (value == nullptr && fallback) return *fallback;
@@ -160,7 +192,7 @@ std::optional<std::int64_t> Config::optional_size(std::string_view key) {
 }
 
 std::optional<std::int64_t> Config::nullable_size(std::string_view key, std::optional<std::int64_t> fallback) {
-  return json_.find(key) == nullptr ? fallback : optional_size(key);
+  return find(key) == nullptr ? fallback : optional_size(key);
 }
 
 std::int64_t Config::index(std::string_view key, std::optional<std::int64_t> fallback) {
@@ -201,6 +233,19 @@ std::string Config::text(std::string_view key, std::string_view fallback) {
   return *value->string();
 }
 
+std::optional<std::vector<std::int64_t>> Config::indices(std::string_view key) {
+  const Json* value = look(key);
+  if (value == nullptr) return std::nullopt;
+  std::vector<std::int64_t> result;
+  if (value->array() == nullptr) return wrong(key, value, "a list of integers", result);
+  for (const Json& item : *value->array()) {
+    if (item.integer() == nullptr || *item.integer() < 0 || *item.integer() > kMaxConfigSize)
+      return wrong(key, value, "a list of integers from 0 to 2^28", result);
+    result.push_back(*item.integer());
+  }
+  return result;
+}
+
 std::optional<std::vector<std::string>> Config::texts(std::string_view key) {
   const Json* value = look(key);
   if (value == nullptr) return std::nullopt;
@@ -229,18 +274,21 @@ Activation Config::activation_named(std::string_view key, std::string_view name)
 }
 
 void Config::only(std::string_view key, bool value) {
+  limits_[std::string(key)] = value ? "true" : "false";
   const Json* found = look(key);
   if (found == nullptr) return;
   if (found->boolean() == nullptr || *found->boolean() != value) refuse_value(key, found, value ? "true" : "false");
 }
 
 void Config::only(std::string_view key, std::int64_t value) {
+  limits_[std::string(key)] = std::to_string(value);
   const Json* found = look(key);
   if (found == nullptr) return;
   if (found->integer() == nullptr || *found->integer() != value) refuse_value(key, found, std::to_string(value));
 }
 
 void Config::only(std::string_view key, std::string_view value) {
+  limits_[std::string(key)] = "\"" + std::string(value) + "\"";
   const Json* found = look(key);
   if (found == nullptr) return;
   if (found->string() == nullptr || *found->string() != value)
@@ -248,6 +296,7 @@ void Config::only(std::string_view key, std::string_view value) {
 }
 
 void Config::absent(std::string_view key) {
+  limits_[std::string(key)] = "off";
   const Json* found = look(key);
   if (found != nullptr && !is_off(*found))
     refuse_value(key, found, "no such setting (it is not supported for this model type)");
@@ -257,6 +306,10 @@ void Config::alias(std::string_view key, std::string_view name) {
   const Json* found = look(key);
   const Json* original = look(name);
   if (found == nullptr || (original != nullptr && *found == *original)) return;
+  if (original == nullptr) {
+    aliases_.emplace(name, key);
+    return;
+  }
   refuse_value(key, found, "the value of \"" + std::string(name) + "\", of which it is another name");
 }
 

@@ -90,19 +90,24 @@ double magnitude_for(double scale, double multiplier) {
 
 }  // namespace
 
-Rope Config::rope(std::int64_t dims, double theta) {
-  Rope rope{.pairs = dims / 2};
+Rope Config::rope(std::int64_t head, const RopeDefaults& defaults) {
+  Rope rope{.interleaved = defaults.interleaved};
   read_.insert({"rope_parameters", "rope_scaling", "rope_theta", "partial_rotary_factor"});
-  if (dims < 2 || dims % 2 != 0 || dims > kMaxTurning) {
-    refuse("rotary embeddings turn " + std::to_string(dims) + " elements of a head, expected an even number up to " +
-           std::to_string(kMaxTurning));
-    return rope;
-  }
-  const auto settings = [this](std::string_view key) {
+  const auto settings = [&](std::string_view key) -> const Json* {
     const Json* value = look(key);
-    return value != nullptr && value->object() != nullptr && value->object()->empty() ? nullptr : value;
+    const bool nested = key == "rope_parameters" && !defaults.layer_type.empty();
+    if (value == nullptr || (key == "rope_scaling" && !defaults.scaled)) return nullptr;
+    if (nested && value->object() != nullptr) {
+      for (const auto& [name, entry] : *value->object())
+        require(entry.object() != nullptr || entry.is_null(),
+                "\"rope_parameters\" has \"" + name + "\" beside the layer types, expected settings of each");
+      value = value->find(defaults.layer_type);
+      if (value == nullptr || value->is_null()) return nullptr;
+    }
+    return value->object() != nullptr && value->object()->empty() ? nullptr : value;
   };
-  const char* where = settings("rope_parameters") != nullptr ? "rope_parameters" : "rope_scaling";
+  const bool current = settings("rope_parameters") != nullptr;  // the spelling of transformers 5
+  const char* where = current ? "rope_parameters" : "rope_scaling";
   const Json* object = settings(where);
   if (object != nullptr && object->object() == nullptr)
     return wrong(std::string_view(where), object, "an object", rope);
@@ -121,25 +126,36 @@ Rope Config::rope(std::int64_t dims, double theta) {
     if (!number) refuse(what + "has \"" + std::string(key) + "\": " + value->dump() + ", expected a finite number");
     return number;
   };
-  require(setting("partial_rotary_factor").value_or(1) == 1 && real("partial_rotary_factor", 1) == 1,
-          "\"partial_rotary_factor\" turns a part of each head, which this model type does not support here");
-
+  const double partial = setting("partial_rotary_factor").value_or(real(defaults.partial_key, defaults.partial));
+  const auto dims = static_cast<std::int64_t>(
+      std::clamp(static_cast<double>(head) * partial, 0.0, static_cast<double>(kMaxTurning) + 1));
+  rope.pairs = (dims + 1) / 2;
+  if (dims < 1 || 2 * rope.pairs > head || dims > kMaxTurning) {
+    refuse("rotary embeddings turn " + std::to_string(dims) + " elements of a head of " + std::to_string(head) +
+           " (\"head_dim\" or \"hidden_size\" / heads, times \"" + std::string(defaults.partial_key) +
+           "\"), expected whole pairs, at most " + std::to_string(kMaxTurning) + " elements");
+    return rope;
+  }
   const std::optional<double> inner = setting("rope_theta");
-  require(!inner || !has("rope_theta") || *inner == real("rope_theta"),
-          "\"rope_theta\" is not the one of \"" + std::string(where) + "\"");
-  theta = inner.value_or(real("rope_theta", theta));
+  require(!inner || !defaults.layer_type.empty() || !has(defaults.theta_key) || *inner == real(defaults.theta_key),
+          "\"" + std::string(defaults.theta_key) + "\" is not the one of \"" + std::string(where) + "\"");
+  const double theta = inner.value_or(real(defaults.theta_key, defaults.theta));
   if (!(theta > 1 && theta < static_cast<double>(std::numeric_limits<float>::max()))) {
     refuse("\"rope_theta\" is " + std::to_string(theta) + ", expected a number above 1");
     return rope;
   }
-  std::string type = "default";
+  std::string type;
   for (const char* key : {"type", "rope_type"}) {
     const Json* value = object == nullptr ? nullptr : object->find(key);
-    if (value != nullptr && value->string() != nullptr)
-      type = *value->string();
-    else if (value != nullptr && !value->is_null())
+    if (value == nullptr || value->is_null()) continue;
+    if (value->string() == nullptr || value->string()->empty())
       return wrong(std::string_view(where), object, "a text as its type", rope);
+    const bool old_name = *value->string() == "su" || (*value->string() == "yarn" && defaults.yarn_is_long);
+    const std::string name = old_name ? "longrope" : *value->string();
+    require(type.empty() || type == name, what + "has the types \"" + type + "\" and \"" + name + "\"");
+    type = name;
   }
+  if (type.empty()) type = "default";
   rope.type = type;
 
   const auto positive = [&](std::string_view key, std::optional<double> fallback) {
@@ -149,16 +165,19 @@ Rope Config::rope(std::int64_t dims, double theta) {
     return 1.0;
   };
   const auto need = [&](std::string_view key) { return positive(key, std::nullopt); };
-  const auto trained_positions = [&](bool required) {
-    if (const auto top = optional_size("original_max_position_embeddings")) return static_cast<double>(*top);
-    if (!required && !setting("original_max_position_embeddings"))
-      return static_cast<double>(size("max_position_embeddings"));
-    return std::max(need("original_max_position_embeddings"), 1.0);
+  // Which of the two places of the trained length counts, and whether its ratio to the longest or "factor" does, is
+  // where the generations part.
+  const std::optional<std::int64_t> top = optional_size("original_max_position_embeddings");
+  const std::optional<std::int64_t> outer = top ? top : defaults.trained;
+  const auto longest = [&] { return static_cast<double>(size("max_position_embeddings")); };
+  const auto inner_trained = [&] {
+    return setting("original_max_position_embeddings") ? need("original_max_position_embeddings") : longest();
   };
-  const auto stretch = [&](double trained) {
-    if (setting("factor")) return need("factor");
-    return static_cast<double>(size("max_position_embeddings")) / trained;
+  const auto trained_positions = [&] {
+    return std::max(outer && current && defaults.layer_type.empty() ? static_cast<double>(*outer) : inner_trained(),
+                    1.0);
   };
+  const auto stretch = [&](double trained) { return setting("factor") ? need("factor") : longest() / trained; };
   const auto magnitude = [&](double inferred) {
     return static_cast<float>(positive("attention_factor", std::isfinite(inferred) ? inferred : 0.0));
   };
@@ -170,8 +189,12 @@ Rope Config::rope(std::int64_t dims, double theta) {
     std::vector<float> inverse = plain;
     for (float& frequency : inverse) frequency /= static_cast<float>(need("factor"));
     rope.frequencies = FixedFrequencies{.inverse = std::move(inverse)};
-  } else if (type == "dynamic") {
+  } else if (type == "dynamic" && defaults.fixed_alpha && setting("alpha").value_or(0) != 0) {
     require(dims > 2, what + "of type \"dynamic\" needs more than 2 turning elements");
+    const double power = static_cast<double>(dims) / static_cast<double>(dims - 2);
+    rope.frequencies = FixedFrequencies{.inverse = plain_frequencies(theta * std::pow(need("alpha"), power), dims)};
+  } else if (type == "dynamic") {
+    require(dims > 2 && dims % 2 == 0, what + "of type \"dynamic\" needs an even number of elements above 2");
     rope.frequencies =
         DynamicFrequencies{.theta = theta, .factor = need("factor"), .trained = size("max_position_embeddings")};
   } else if (type == "llama3") {
@@ -179,9 +202,10 @@ Rope Config::rope(std::int64_t dims, double theta) {
     require(high > low, what + "has \"high_freq_factor\" not above \"low_freq_factor\"");
     rope.frequencies =
         FixedFrequencies{.inverse = banded(plain, static_cast<float>(need("factor")), static_cast<float>(low),
-                                           static_cast<float>(high), static_cast<float>(trained_positions(true)))};
+                                           static_cast<float>(high), static_cast<float>(trained_positions()))};
   } else if (type == "yarn") {
-    const double trained = trained_positions(false);
+    require(dims % 2 == 0, what + "of type \"yarn\" needs an even number of turning elements");
+    const double trained = trained_positions();
     const double factor = stretch(trained);
     const double mscale = setting("mscale").value_or(0), mscale_all = setting("mscale_all_dim").value_or(0);
     const double inferred = mscale != 0 && mscale_all != 0
@@ -190,13 +214,19 @@ Rope Config::rope(std::int64_t dims, double theta) {
     const Json* truncate = object->find("truncate");
     require(truncate == nullptr || truncate->boolean() != nullptr, what + "has \"truncate\" neither true nor false");
     const bool cut = truncate == nullptr || truncate->boolean() == nullptr || *truncate->boolean();
+    require(cut || !current || defaults.layer_type.empty(),
+            what + "has \"truncate\" for one layer type, which has no effect");
     rope.frequencies =
         FixedFrequencies{.inverse = yarn(rotation_powers(theta, dims), theta, factor, positive("beta_fast", 32),
                                          positive("beta_slow", 1), trained, cut),
                          .magnitude = magnitude(inferred)};
-  } else if (type == "longrope" || type == "su") {
-    const double trained = trained_positions(false);
-    const double factor = stretch(trained);
+  } else if (type == "longrope") {
+    const bool given = setting("factor").has_value();
+    const double trained = current ? trained_positions()
+                           : outer ? static_cast<double>(*outer)
+                           : given ? longest()
+                                   : inner_trained();
+    const double factor = current || !outer ? stretch(trained) : longest() / trained;
     const double inferred = factor <= 1 ? 1.0 : std::sqrt(1.0 + std::log(factor) / std::log(trained));
     const std::vector<float> powers = rotation_powers(theta, dims);
     LongFrequencies both{.magnitude = magnitude(inferred), .trained = static_cast<std::int64_t>(trained)};

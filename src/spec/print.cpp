@@ -5,7 +5,9 @@
 namespace layerscope {
 namespace {
 
-std::string norm_text(const Norm& norm) { return norm.kind == NormKind::kRms ? "rms_norm" : "layer_norm"; }
+std::string norm_text(const Norm& norm) {
+  return std::string(norm.kind == NormKind::kRms ? "rms_norm" : "layer_norm") + (norm.offset != 0 ? "+1" : "");
+}
 
 std::string activation_text(Activation activation) {
   switch (activation) {
@@ -17,6 +19,7 @@ std::string activation_text(Activation activation) {
     case Activation::kQuickGelu: return "quick_gelu";
     case Activation::kTanh: return "tanh";
     case Activation::kSigmoid: return "sigmoid";
+    case Activation::kReluSquared: return "relu2";
   }
   return "none";
 }
@@ -27,31 +30,85 @@ std::string number(double value) {
   return {buffer.data(), static_cast<std::size_t>(length)};
 }
 
+std::string score_text(const Attention& attention) {
+  struct Text {
+    std::string operator()(std::monostate) const { return ""; }
+    std::string operator()(const Alibi& alibi) const { return alibi.rounded ? ", alibi rounded" : ", alibi"; }
+    std::string operator()(const BucketBias& bias) const {
+      return ", bias of " + std::to_string(bias.buckets) + " distance buckets" + (bias.own_table ? " of its own" : "");
+    }
+    std::string operator()(const Disentangled& relative) const {
+      return ", relative positions " + std::to_string(relative.span) + " each side" +
+             (relative.content_to_position ? ", content to position" : "") +
+             (relative.position_to_content ? ", position to content" : "");
+    }
+  };
+  return std::visit(Text{}, attention.score);
+}
+
+std::string head_norm_text(const Attention& attention) {
+  if (!attention.q_norm && !attention.k_norm) return "";
+  const HeadNorm::Span span = attention.q_norm ? attention.q_norm->span : attention.k_norm->span;
+  std::string text = span == HeadNorm::Span::kRow ? ", norm over q and k" : ", norm over q and k heads";
+  if (span == HeadNorm::Span::kEachHead) text += ", each its own";
+  return text + (attention.norm_rotated ? ", after rotation" : "");
+}
+
 std::string mixer_text(const Attention& attention) {
   std::string text = std::to_string(attention.heads) + " heads of " + std::to_string(attention.d_qk);
   if (attention.d_v != attention.d_qk) text += " (values " + std::to_string(attention.d_v) + ")";
   if (attention.kv_heads != attention.heads) text += ", " + std::to_string(attention.kv_heads) + " key heads";
+  if (attention.latent) text += ", keys and values of rank " + std::to_string(attention.latent->kv_rank);
   switch (attention.keys) {
     case KeySource::kSelf: break;
     case KeySource::kSelfCausal: text += ", causal"; break;
     case KeySource::kEncoder: text += ", keys from the encoder"; break;
   }
   if (attention.window) text += ", window " + std::to_string(*attention.window);
-  if (attention.rope) text += ", rope " + attention.rope->type + (attention.rope->interleaved ? " interleaved" : "");
-  if (attention.score) text += ", bias of " + std::to_string(attention.score->buckets) + " distance buckets";
-  if (attention.q_norm || attention.k_norm) text += ", norm over q and k heads";
+  if (attention.rope) {
+    text += ", rope " + attention.rope->type + (attention.rope->interleaved ? " interleaved" : "");
+    if (2 * attention.rope->pairs < attention.d_qk) text += " on " + std::to_string(2 * attention.rope->pairs);
+  }
+  text += score_text(attention) + head_norm_text(attention);
+  if (attention.clip) text += ", clipped at " + number(*attention.clip);
+  if (attention.softcap) text += ", soft cap " + number(*attention.softcap);
+  if (attention.sinks) text += ", sinks";
   return text + ", scale " + number(attention.scale);
 }
 
 std::string mixer_text(const Mlp& mlp) {
-  return "down(" + activation_text(mlp.activation) + (mlp.gated ? "(gate(x)) * up(x))" : "(up(x)))") + ", " +
-         std::to_string(mlp.hidden) + " wide";
+  return "down(" + (mlp.xielu ? "xielu" : activation_text(mlp.activation)) +
+         (mlp.gated ? "(gate(x)) * up(x))" : "(up(x)))") + ", " + std::to_string(mlp.hidden) + " wide";
+}
+
+std::string mixer_text(const Experts& experts) {
+  const Router& router = experts.router;
+  std::string text = std::to_string(router.chosen) + " of " + std::to_string(router.experts) + " experts by ";
+  switch (router.rule) {
+    case Router::Rule::kSoftmaxThenTop: text += "softmax"; break;
+    case Router::Rule::kTopThenSoftmax: text += "softmax of the chosen"; break;
+    case Router::Rule::kSigmoidGroups: text += "sigmoid in " + std::to_string(router.groups) + " groups"; break;
+  }
+  if (router.renormalise) text += ", renormalised";
+  text += ", " + (experts.clamped ? "clamped gate" : activation_text(experts.activation)) + ", " +
+          std::to_string(experts.hidden) + " wide";
+  if (experts.shared) text += ", a shared one " + std::to_string(experts.shared->hidden) + " wide";
+  return text;
+}
+
+std::string mixer_text(const ShortConv& conv) { return "out(c * conv(b * x)), " + std::to_string(conv.taps) + " taps"; }
+
+std::string mixer_text(const TokenConv& conv) {
+  return activation_text(conv.activation) + "(conv(x)), " + std::to_string(conv.taps) + " taps";
 }
 
 std::string program(const Step& step) {
-  std::string branch = step.slot + "(" + (step.pre ? norm_text(*step.pre) + "(x)" : "x") + ")";
+  const std::string x = step.reads == Step::Reads::kBlockInput ? "x0" : "x";
+  const std::string read = step.pre ? norm_text(*step.pre) + "(" + x + ")" : x;
+  std::string branch = step.slot + "(" + read + ")";
   if (step.post) branch = norm_text(*step.post) + "(" + branch + ")";
-  const std::string sum = "x + " + branch;
+  if (step.scale != 1) branch = number(static_cast<double>(step.scale)) + " * " + branch;
+  const std::string sum = (step.carries_pre ? read : "x") + " + " + branch;
   return "x = " + (step.after ? norm_text(*step.after) + "(" + sum + ")" : sum);
 }
 
@@ -69,10 +126,23 @@ std::string step_text(const Step& step) {
 }
 
 std::string embedding_text(const Embedding& embedding) {
+  using At = EmbeddingProjection::At;
   std::string text = "token[" + std::to_string(embedding.vocabulary_size) + "]";
+  if (embedding.scale != 1) text = number(static_cast<double>(embedding.scale)) + " * " + text;
+  const auto projected = [&](At at) {
+    if (embedding.projection && embedding.projection->at == at) text = "projection(" + text + ")";
+  };
+  projected(At::kTokens);
   if (embedding.types > 0) text += " + type[" + std::to_string(embedding.types) + "]";
-  if (embedding.positions) text += " + position[" + std::to_string(embedding.positions->rows) + "]";
-  return "x = " + (embedding.norm ? norm_text(*embedding.norm) + "(" + text + ")" : text);
+  const std::optional<PositionTable>& table = embedding.positions;
+  const std::string positions = table ? " + position[" + std::to_string(table->rows) + "]" : "";
+  if (table && !table->behind_norm) text += positions;
+  if (embedding.tasks > 0) text += " + task 0";
+  projected(At::kSum);
+  if (embedding.norm) text = norm_text(*embedding.norm) + "(" + text + ")";
+  if (table && table->behind_norm) text += positions;
+  projected(At::kNormed);
+  return "x = " + text;
 }
 
 std::vector<std::string> block_program(const Stack& stack) {
@@ -91,7 +161,9 @@ std::vector<std::string> block_program(const Stack& stack) {
     lines.push_back(line);
     first = end;
   }
-  lines.push_back(stack.top ? "final: " + norm_text(*stack.top) + "(x)" : "final: x");
+  std::string final = stack.top ? norm_text(*stack.top) + "(x)" : "x";
+  if (stack.projection) final = "projection(" + final + ")";
+  lines.push_back("final: " + final);
   return lines;
 }
 

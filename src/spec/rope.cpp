@@ -6,7 +6,7 @@
 namespace layerscope {
 
 std::vector<float> rotation_powers(double theta, std::int64_t dims) {
-  std::vector<float> powers(static_cast<std::size_t>(dims / 2));
+  std::vector<float> powers(static_cast<std::size_t>((dims + 1) / 2));
   for (std::size_t j = 0; j < powers.size(); ++j)
     powers[j] = std::pow(static_cast<float>(theta), static_cast<float>(2 * j) / static_cast<float>(dims));
   return powers;
@@ -25,12 +25,13 @@ bool length_independent(const Rope& rope) noexcept {
 FixedFrequencies frequencies_for(const Rope& rope, std::int64_t length) {
   if (const auto* fixed = std::get_if<FixedFrequencies>(&rope.frequencies)) return *fixed;
   if (const auto* dynamic = std::get_if<DynamicFrequencies>(&rope.frequencies)) {
+    if (length <= dynamic->trained) return {.inverse = plain_frequencies(dynamic->theta, 2 * rope.pairs)};
     const double dims = 2.0 * static_cast<double>(rope.pairs);
-    const double stretch =
-        static_cast<double>(std::max(length, dynamic->trained)) / static_cast<double>(dynamic->trained);
-    const double grown = std::pow(dynamic->factor * stretch - (dynamic->factor - 1.0), dims / (dims - 2.0));
-    return {.inverse = plain_frequencies(dynamic->theta * (stretch > 1.0 ? grown : 1.0), 2 * rope.pairs),
-            .magnitude = 1};
+    const float stretch =
+        static_cast<float>(dynamic->factor) * static_cast<float>(length) / static_cast<float>(dynamic->trained) -
+        static_cast<float>(dynamic->factor - 1.0);
+    const auto grown = static_cast<float>(std::pow(static_cast<double>(stretch), dims / (dims - 2.0)));
+    return {.inverse = plain_frequencies(static_cast<float>(dynamic->theta) * grown, 2 * rope.pairs)};
   }
   const auto& two = std::get<LongFrequencies>(rope.frequencies);
   return {.inverse = length > two.trained ? two.long_inverse : two.short_inverse, .magnitude = two.magnitude};

@@ -36,10 +36,10 @@ struct Rope {
   std::string type = "default";  ///< as config.json calls it, for printing
 };
 
-/// theta^(2j / dims) for j < dims / 2, in float32: what the frequencies of every type are made from.
+/// theta^(2j / dims) for 2j < dims, in float32: what the frequencies of every type are made from.
 [[nodiscard]] std::vector<float> rotation_powers(double theta, std::int64_t dims);
 
-/// Inverse frequencies theta^(-2j / dims) of the plain rotation, j < dims / 2. (Su et al. 2021)
+/// Inverse frequencies theta^(-2j / dims) of the plain rotation, 2j < dims. (Su et al. 2021)
 [[nodiscard]] std::vector<float> plain_frequencies(double theta, std::int64_t dims);
 
 /// The frequencies and the magnitude that hold for a sequence of `length` tokens.

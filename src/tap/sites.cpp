@@ -20,9 +20,9 @@ class Enumerator {
       for (int s = 0; s < static_cast<int>(block.steps.size()); ++s)
         step(block.steps[static_cast<std::size_t>(s)], at, i, s);
       Site& out = add(SiteKind::kBlockOut, at + "out", i, -1, width_);
-      if (i + 1 < layers || !stack.top) out.hf_index = i + 1;
+      if (i + 1 < layers || (!stack.top && !stack.projection)) out.hf_index = i + 1;
     }
-    add(SiteKind::kFinal, "final", -1, -1, width_).hf_index = layers;
+    add(SiteKind::kFinal, "final", -1, -1, stack.final_width(width_)).hf_index = layers;
   }
 
  private:
@@ -47,8 +47,10 @@ class Enumerator {
       add(SiteKind::kValues, at + "v", i, s, attention->kv_heads * attention->d_v, attention->kv_heads).cross = cross;
       add(SiteKind::kProbs, at + "probs", i, s, 0, attention->heads).cross = cross;
       add(SiteKind::kHeads, at + "z", i, s, attention->heads * attention->d_v, attention->heads);
-    } else {
-      add(SiteKind::kAct, at + "act", i, s, std::get<Mlp>(step.mixer).hidden);
+    } else if (const auto* mlp = std::get_if<Mlp>(&step.mixer)) {
+      add(SiteKind::kAct, at + "act", i, s, mlp->hidden);
+    } else if (const auto* experts = std::get_if<Experts>(&step.mixer)) {
+      add(SiteKind::kRouter, at + "router", i, s, experts->router.experts);
     }
     add(SiteKind::kStepOut, at + "out", i, s, width_);
     if (step.after) add(SiteKind::kStepPresum, at + "presum", i, s, width_);

@@ -27,13 +27,22 @@ struct EncodeOptions {
   /// Cut to this many tokens, special ones included (longest first for pairs, from the right), as transformers does.
   std::optional<std::int64_t> max_length = std::nullopt;
   bool want_offsets = false;  ///< fill `offsets` and `sequence`; they cost a little
+  bool target = false;        ///< the text is a translation's target: the special tokens of the target language
 };
 
-/// A loaded tokenizer.json. `encode` may be called from several threads at once.
+struct FolderTokenizer;
+
+/// The tokenizer of a model. `encode` may be called from several threads at once.
 class Tokenizer {
  public:
-  /// Loads a tokenizer.json. Padding and truncation stored in the file are ignored. Errors: kModel, naming the file.
+  /// Loads a tokenizer.json alone. Padding and truncation stored in the file are ignored. Errors: kModel, naming the
+  /// file.
   [[nodiscard]] static Result<std::unique_ptr<Tokenizer>> open(const std::string& path);
+  /// The tokenizer of a model folder: tokenizer.json with what tokenizer_config.json, special_tokens_map.json and
+  /// added_tokens.json add to it, or the pipeline that transformers builds from vocab.txt, from vocab.json and
+  /// merges.txt, or from a sentencepiece model (docs/tokenizers.md). Errors: kModel for files that are damaged or lie,
+  /// naming the file.
+  [[nodiscard]] static Result<FolderTokenizer> open_folder(const std::string& folder);
   ~Tokenizer();
   Tokenizer(const Tokenizer&) = delete;
   Tokenizer& operator=(const Tokenizer&) = delete;
@@ -54,13 +63,20 @@ class Tokenizer {
   [[nodiscard]] bool is_special(std::int32_t id) const;
   /// Number of entries, added tokens included.
   [[nodiscard]] std::int64_t vocabulary_size() const;
-  /// XXH3-128 of the file.
+  /// XXH3-128 of the files it was made of: of tokenizer.json alone, or of all names and contents.
   [[nodiscard]] const std::string& hash() const;
 
  private:
   struct State;
   explicit Tokenizer(std::unique_ptr<State> state);
   std::unique_ptr<State> state_;
+};
+
+/// What a model folder has of a tokenizer.
+struct FolderTokenizer {
+  std::unique_ptr<Tokenizer> tokenizer;  ///< null where there is none, or none that can be built exactly
+  std::string missing;                   ///< why it is null, in one line
+  std::vector<std::string> files;        ///< the paths that were read
 };
 
 }  // namespace layerscope

@@ -250,6 +250,28 @@ def model_refusals():
 
 
 @test
+def models_by_name():
+    with tempfile.TemporaryDirectory() as folder:
+        commit, repository = "0123456789abcdef" * 2 + "01234567", pathlib.Path(folder) / "hub/models--org--tiny"
+        snapshot = repository / "snapshots" / commit
+        for path in (repository / "blobs", repository / "refs", snapshot):
+            path.mkdir(parents=True)
+        (repository / "refs/main").write_text(commit)
+        for file in ("config.json", "model.safetensors"):
+            shutil.copy(pathlib.Path(BERT) / file, repository / "blobs" / f"etag-{file}")
+            (snapshot / file).symlink_to(f"../../blobs/etag-{file}")
+        home = {"HF_HOME": folder}
+        rows = ids_file(folder, [{"ids": [3, 1, 4]}])
+        by_name = run("states", "org/tiny", "-i", rows, "--json", env=home).stdout
+        assert by_name == run("states", BERT, "-i", rows, "--json").stdout
+        named = objects(run("inspect", f"org/tiny@{commit}", "--json", env=home).stdout)[0]
+        assert named["model_type"] == "bert", named
+        assert "not in the local cache" in run("inspect", "org/other", expect=4, env=home).stderr
+        (repository / "blobs/etag-model.safetensors").rename(repository / "blobs/etag.0a1b2c3d.incomplete")
+        assert "partial" in run("inspect", "org/tiny", expect=4, env=home).stderr
+
+
+@test
 def streams_that_fail():
     rows = tempfile.NamedTemporaryFile(suffix=".jsonl", mode="w")
     rows.write('{"ids":[1,2,3]}\n' * 2000)

@@ -1,10 +1,12 @@
 // Any bytes as config.json: whatever is accepted describes a model that can be laid out, observed and printed.
-// Covers: src/spec/config.cpp src/spec/config_rope.cpp src/spec/slots.cpp src/spec/rope.cpp
+// Seeds: tests/golden/*/config.json
+// Covers: src/spec/config.cpp src/spec/config_rope.cpp src/spec/slots.cpp src/spec/rope.cpp src/spec/validate.cpp
 #include <cmath>
 
 #include "family/registry.h"
 #include "fuzz/check.h"
 #include "spec/bind.h"
+#include "spec/validate.h"
 #include "tap/sites.h"
 
 using namespace layerscope;
@@ -47,6 +49,7 @@ void check_spec(const ModelSpec& spec) {
   if (blocks > kFewBlocks) return;
   for (const Slot& slot : slots_of(spec)) {
     fuzz::check(slot.shape.rank() == (slot.kind == SlotKind::kVector ? 1U : 2U));
+    fuzz::check(slot.experts <= 1 << 17);
     for (std::size_t i = 0; i < slot.shape.rank(); ++i) fuzz::check(slot.shape[i] >= 1);
   }
   const SiteTable table = enumerate_sites(spec);
@@ -64,6 +67,10 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
   if (family == nullptr) return 0;
   const ModelSpec spec = family->describe(config);
   if (const Status status = config.finish(); !status.ok()) {
+    fuzz::check_error(status.error(), ErrorCode::kModel, "f");
+    return 0;
+  }
+  if (const Status status = validate(spec, "f"); !status.ok()) {
     fuzz::check_error(status.error(), ErrorCode::kModel, "f");
     return 0;
   }

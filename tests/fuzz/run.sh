@@ -22,6 +22,10 @@ run_target() {
   rm -rf "$work"
   mkdir -p "$work/corpus"
   cp "$fuzz_folder/seeds/$name/"* "$work/corpus/" 2>/dev/null || true
+  local pattern seed
+  for pattern in $(sed -n 's|^// Seeds: *||p' "$fuzz_folder/${name}_fuzz.cpp"); do
+    for seed in "$source_folder"/$pattern; do cp "$seed" "$work/corpus/$(echo "${seed#"$source_folder"/}" | tr / _)"; done
+  done
   local options=(-max_total_time="$seconds" -timeout=2 -rss_limit_mb=512 -max_len=4096 -print_final_stats=1
                  -artifact_prefix="$work/")
   if [[ -f $fuzz_folder/$name.dict ]]; then options+=(-dict="$fuzz_folder/$name.dict"); fi

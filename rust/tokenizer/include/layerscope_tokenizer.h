@@ -12,9 +12,10 @@ extern "C" {
 /* What a call returns. */
 enum {
   LAYERSCOPE_TOKENIZER_OK = 0,
-  LAYERSCOPE_TOKENIZER_MODEL = 1, /* the file is refused, or lacks what this text needs */
-  LAYERSCOPE_TOKENIZER_INPUT = 2, /* the text or the ids cannot be processed, or exceed a limit of steps */
-  LAYERSCOPE_TOKENIZER_USAGE = 3  /* the options make no sense */
+  LAYERSCOPE_TOKENIZER_MODEL = 1,      /* the file is refused, or lacks what this text needs */
+  LAYERSCOPE_TOKENIZER_INPUT = 2,      /* the text or the ids cannot be processed, or exceed a limit of steps */
+  LAYERSCOPE_TOKENIZER_USAGE = 3,      /* the options make no sense */
+  LAYERSCOPE_TOKENIZER_UNSUPPORTED = 4 /* the folder may be sound, but no exact tokenizer can be built from it */
 };
 
 typedef struct layerscope_tokenizer layerscope_tokenizer;
@@ -33,12 +34,26 @@ typedef struct layerscope_encoding {
  * layerscope_tokenizer_free_text frees. */
 
 int layerscope_tokenizer_load(const uint8_t* json, size_t size, layerscope_tokenizer** tokenizer, char** error);
+
+/* A file of a model folder; nothing is kept of it after the call. */
+typedef struct layerscope_file {
+  const char* name;
+  size_t name_size;
+  const uint8_t* bytes;
+  size_t size;
+} layerscope_file;
+
+/* The tokenizer of a folder of which these files are there: tokenizer.json, or what transformers would build from the
+ * older ones. Messages begin with the name of the file that is at fault. */
+int layerscope_tokenizer_load_folder(const layerscope_file* files, size_t count, layerscope_tokenizer** tokenizer,
+                                     char** error);
 void layerscope_tokenizer_free(layerscope_tokenizer* tokenizer);
 
-/* `pair` may be null. A negative `max_length` means no limit; otherwise special tokens count towards it. */
+/* `pair` may be null. A negative `max_length` means no limit; otherwise special tokens count towards it. `target` asks
+ * for the special tokens of a translation's target. */
 int layerscope_tokenizer_encode(const layerscope_tokenizer* tokenizer, const char* text, size_t text_size,
                                 const char* pair, size_t pair_size, int add_special_tokens, int64_t max_length,
-                                int want_offsets, layerscope_encoding* encoding, char** error);
+                                int want_offsets, int target, layerscope_encoding* encoding, char** error);
 void layerscope_tokenizer_free_encoding(layerscope_encoding* encoding);
 
 /* `*text` has `*text_size` bytes and is freed by layerscope_tokenizer_free_text. */

@@ -11,6 +11,7 @@ pub enum Kind {
     Model = 1,
     Input = 2,
     Usage = 3,
+    Unsupported = 4,
 }
 
 /// A failed call: its kind and one line of text.
@@ -23,6 +24,11 @@ pub struct Failure {
 impl Failure {
     pub fn new(kind: Kind, message: impl Into<String>) -> Self {
         Self { kind, message: one_line(&message.into()) }
+    }
+
+    /// The same with the file's name before it.
+    pub fn within(self, file: &str) -> Self {
+        Self::new(self.kind, format!("{file}: {}", self.message))
     }
 }
 

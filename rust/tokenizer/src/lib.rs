@@ -1,8 +1,10 @@
 //! The C face of the tokenizers crate; include/layerscope_tokenizer.h describes it.
 
 mod encode;
+mod folder;
 mod guard;
 mod load;
+mod numbers;
 
 use std::ffi::{c_char, c_int, c_void};
 use std::ptr::{copy_nonoverlapping, null_mut, slice_from_raw_parts_mut};
@@ -116,6 +118,35 @@ pub unsafe extern "C" fn layerscope_tokenizer_load(
     unsafe { report(outcome, error, |loaded| tokenizer.write(Box::into_raw(Box::new(loaded)))) }
 }
 
+/// `layerscope_file` of the header.
+#[repr(C)]
+pub struct File {
+    name: *const c_char,
+    name_size: usize,
+    bytes: *const u8,
+    size: usize,
+}
+
+/// # Safety
+/// See the header.
+#[no_mangle]
+pub unsafe extern "C" fn layerscope_tokenizer_load_folder(
+    files: *const File,
+    count: usize,
+    tokenizer: *mut *mut Loaded,
+    error: *mut *mut c_char,
+) -> c_int {
+    let outcome = guarded(Kind::Model, || {
+        let mut named = Vec::with_capacity(count);
+        for file in unsafe { bytes(files, count) } {
+            let name = unsafe { utf8(file.name, file.name_size) }?;
+            named.push((name, unsafe { bytes(file.bytes, file.size) }));
+        }
+        folder::open(&folder::Files(named))
+    });
+    unsafe { report(outcome, error, |loaded| tokenizer.write(Box::into_raw(Box::new(loaded)))) }
+}
+
 /// # Safety
 /// See the header.
 #[no_mangle]
@@ -137,6 +168,7 @@ pub unsafe extern "C" fn layerscope_tokenizer_encode(
     add_special_tokens: c_int,
     max_length: i64,
     want_offsets: c_int,
+    target: c_int,
     encoding: *mut Row,
     error: *mut *mut c_char,
 ) -> c_int {
@@ -147,6 +179,7 @@ pub unsafe extern "C" fn layerscope_tokenizer_encode(
             add_special_tokens: add_special_tokens != 0,
             max_length: usize::try_from(max_length).ok(),
             want_offsets: want_offsets != 0,
+            target: target != 0,
         };
         row(&encode::encode(unsafe { &*tokenizer }, &request)?, request.want_offsets)
     });
@@ -199,7 +232,7 @@ pub unsafe extern "C" fn layerscope_tokenizer_token(
     id: i32,
     size: *mut usize,
 ) -> *mut c_char {
-    let find = || Ok(u32::try_from(id).ok().and_then(|id| unsafe { &*tokenizer }.tokenizer.id_to_token(id)));
+    let find = || Ok(u32::try_from(id).ok().and_then(|id| unsafe { &*tokenizer }.token(id)));
     match guarded(Kind::Input, find) {
         Ok(Some(token)) => {
             unsafe { size.write(token.len()) };
@@ -213,7 +246,7 @@ pub unsafe extern "C" fn layerscope_tokenizer_token(
 /// See the header.
 #[no_mangle]
 pub unsafe extern "C" fn layerscope_tokenizer_id(tokenizer: *const Loaded, token: *const c_char, size: usize) -> i32 {
-    let find = || Ok(unsafe { &*tokenizer }.tokenizer.token_to_id(unsafe { utf8(token, size) }?));
+    let find = || Ok(unsafe { &*tokenizer }.id(unsafe { utf8(token, size) }?));
     guarded(Kind::Input, find).ok().flatten().and_then(|id| i32::try_from(id).ok()).unwrap_or(-1)
 }
 
@@ -221,16 +254,14 @@ pub unsafe extern "C" fn layerscope_tokenizer_id(tokenizer: *const Loaded, token
 /// See the header.
 #[no_mangle]
 pub unsafe extern "C" fn layerscope_tokenizer_is_special(tokenizer: *const Loaded, id: i32) -> c_int {
-    let added = unsafe { &*tokenizer }.tokenizer.get_added_vocabulary().get_added_tokens_decoder();
-    let token = u32::try_from(id).ok().and_then(|id| added.get(&id));
-    c_int::from(token.is_some_and(|token| token.special))
+    c_int::from(u32::try_from(id).is_ok_and(|id| unsafe { &*tokenizer }.is_special(id)))
 }
 
 /// # Safety
 /// See the header.
 #[no_mangle]
 pub unsafe extern "C" fn layerscope_tokenizer_size(tokenizer: *const Loaded) -> i64 {
-    unsafe { &*tokenizer }.tokenizer.get_vocab_size(true) as i64
+    unsafe { &*tokenizer }.size() as i64
 }
 
 /// # Safety

@@ -7,6 +7,7 @@ use tokenizers::processors::PostProcessorWrapper;
 use tokenizers::{Encoding, PostProcessor, Tokenizer};
 
 use crate::guard::{Failure, Kind};
+use crate::numbers::Numbers;
 
 /// The deepest nesting of arrays and objects that is read; files in use have about eight levels. The crate tries one
 /// reading after another at each level, so that depth costs exponentially.
@@ -20,6 +21,43 @@ const MAX_WORD_CHARS: usize = 1000;
 pub struct Loaded {
     pub tokenizer: Tokenizer,
     pub post_processor: Option<PostProcessorWrapper>,
+    /// For the targets of a translation, where they have other special tokens than its sources.
+    pub target: Option<PostProcessorWrapper>,
+    /// Truncation takes tokens from the beginning.
+    pub from_left: bool,
+    /// Where the model numbers the tokenizer's pieces anew.
+    pub numbers: Option<Numbers>,
+}
+
+impl Loaded {
+    pub fn token(&self, id: u32) -> Option<String> {
+        match &self.numbers {
+            Some(numbers) => numbers.tokens.get(&id).cloned(),
+            None => self.tokenizer.id_to_token(id),
+        }
+    }
+
+    pub fn id(&self, token: &str) -> Option<u32> {
+        match &self.numbers {
+            Some(numbers) => numbers.by_token.get(token).copied(),
+            None => self.tokenizer.token_to_id(token),
+        }
+    }
+
+    pub fn is_special(&self, id: u32) -> bool {
+        match &self.numbers {
+            Some(numbers) => numbers.special.contains(&id),
+            None => {
+                let added = self.tokenizer.get_added_vocabulary().get_added_tokens_decoder();
+                added.get(&id).is_some_and(|token| token.special)
+            }
+        }
+    }
+
+    /// Number of entries, added tokens included.
+    pub fn size(&self) -> usize {
+        self.numbers.as_ref().map_or_else(|| self.tokenizer.get_vocab_size(true), |numbers| numbers.tokens.len())
+    }
 }
 
 #[derive(Deserialize)]
@@ -59,10 +97,10 @@ pub fn load(json: &[u8]) -> Result<Loaded, Failure> {
     let post_processor = tokenizer.get_post_processor().cloned();
     tokenizer.with_post_processor(None::<PostProcessorWrapper>);
     check_post_processor(&tokenizer, post_processor.as_ref())?;
-    Ok(Loaded { tokenizer, post_processor })
+    Ok(Loaded { tokenizer, post_processor, target: None, from_left: false, numbers: None })
 }
 
-fn check_depth(json: &[u8]) -> Result<(), Failure> {
+pub fn check_depth(json: &[u8]) -> Result<(), Failure> {
     let (mut depth, mut in_string, mut escaped) = (0usize, false, false);
     for &byte in json {
         if in_string {
@@ -142,7 +180,10 @@ fn check_part(name: &str, part: &Value) -> Result<(), Failure> {
     }
 }
 
-fn check_post_processor(tokenizer: &Tokenizer, post_processor: Option<&PostProcessorWrapper>) -> Result<(), Failure> {
+pub fn check_post_processor(
+    tokenizer: &Tokenizer,
+    post_processor: Option<&PostProcessorWrapper>,
+) -> Result<(), Failure> {
     let Some(post_processor) = post_processor else { return Ok(()) };
     for pair in [None, Some(Encoding::default())] {
         let encoding = post_processor

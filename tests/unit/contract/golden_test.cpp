@@ -83,18 +83,45 @@ TEST_P(Golden, WholeResultsAreTheStreamedOnes) {
   }
 }
 
+bool chooses_experts(const ModelSpec& spec) {
+  if (!spec.decoder) return false;
+  return std::any_of(spec.decoder->blocks.begin(), spec.decoder->blocks.end(), [](const Block& block) {
+    return std::any_of(block.steps.begin(), block.steps.end(),
+                       [](const Step& step) { return std::holds_alternative<Experts>(step.mixer); });
+  });
+}
+
+// Where a rounding makes a token choose another expert its state is another one: there the middle token counts.
 TEST_P(Golden, Bfloat16StaysNearTheReference) {
   const auto model = open({.dtype = "bf16"});
   ASSERT_NE(model, nullptr);
+  const bool chooses = chooses_experts(model->state().spec);
   const TapPlan layers = plan(*model, {.layers = "all"});
+  std::map<std::string, std::vector<double>> by_token;
   for (const int row : all_rows()) {
     const Collected values = run(*model, {row}, layers);
     for (const StoredSite& site : layers.stored()) {
       const std::string name = "r" + std::to_string(row) + "." + site.name;
       if (!reference_->has(name)) continue;
-      EXPECT_LE(relative_l2(values.at(static_cast<std::uint64_t>(row), site.name), reference_->floats(name)), kHalf)
-          << name;
+      const std::vector<float>& mine = values.at(static_cast<std::uint64_t>(row), site.name);
+      const std::vector<float> expected = reference_->floats(name);
+      ASSERT_EQ(mine.size(), expected.size());
+      if (!chooses) {
+        EXPECT_LE(relative_l2(mine, expected), kHalf) << name;
+      }
+      for (std::size_t at = 0; at < mine.size(); at += static_cast<std::size_t>(site.width)) {
+        const auto token = [&](const std::vector<float>& all) {
+          const auto first = all.begin() + static_cast<std::ptrdiff_t>(at);
+          return std::vector<float>(first, first + site.width);
+        };
+        by_token[site.name].push_back(relative_l2(token(mine), token(expected)));
+      }
     }
+  }
+  for (auto& [site, distances] : by_token) {
+    const auto middle = distances.begin() + static_cast<std::ptrdiff_t>(distances.size() / 2);
+    std::nth_element(distances.begin(), middle, distances.end());
+    EXPECT_LE(*middle, kHalf) << site;
   }
 }
 
@@ -127,7 +154,14 @@ TEST_P(Golden, BitsDoNotDependOnCompanyOrPlan) {
 TEST_P(Golden, CachedStepsEqualTheWholeSequence) {
   const auto model = open();
   ASSERT_NE(model, nullptr);
-  if (!model->state().spec.decoder) GTEST_SKIP() << "no decoder";
+  const ModelSpec& spec = model->state().spec;
+  if (!spec.decoder) GTEST_SKIP() << "no decoder";
+  for (const Block& block : spec.decoder->blocks) {
+    for (const Step& step : block.steps) {
+      const auto* attention = std::get_if<Attention>(&step.mixer);
+      if (attention != nullptr && attention->keys == KeySource::kSelf) GTEST_SKIP() << "tokens see later ones";
+    }
+  }
   const TapPlan layers = plan(*model, {.layers = model->info().two_stacks ? "dec:all" : "all"});
   const int row = 2;
   const Collected whole = run(*model, {row}, layers);
@@ -190,6 +224,7 @@ TEST_P(Golden, AnyStepCanBeTheFirst) {
   for (int block = 0; block < static_cast<int>(stack.blocks.size()); ++block) {
     const auto& steps = stack.blocks[static_cast<std::size_t>(block)].steps;
     for (int step = 0; step < static_cast<int>(steps.size()); ++step) {
+      if (step > 0 && std::any_of(steps.begin() + step, steps.end(), reads_block_input)) break;
       const StartPoint start{.stack = id,
                              .block = block,
                              .step = step,
@@ -206,6 +241,7 @@ TEST_P(Golden, AnyStepCanBeTheFirst) {
       stream = whole.at(
           2, prefix + "block." + std::to_string(block) + "." + steps[static_cast<std::size_t>(step)].slot + ".sum");
     }
+    stream = whole.at(2, prefix + "block." + std::to_string(block) + ".out");
   }
 }
 

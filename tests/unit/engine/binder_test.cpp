@@ -3,29 +3,10 @@
 
 #include <gtest/gtest.h>
 
-#include <map>
+#include "memory_source.h"
 
 namespace layerscope::testing {
 namespace {
-
-class Memory final : public TensorSource {
- public:
-  void put(const std::string& name, Shape shape, DType dtype = DType::kF32, std::uint8_t fill = 0) {
-    auto& bytes = data_[name];
-    bytes.assign(static_cast<std::size_t>(shape.elements()) * dtype_size(dtype), std::byte{fill});
-    drop(name);
-    tensors_.push_back({.name = name, .view = {.dtype = dtype, .shape = shape, .data = bytes.data()}, .file = "m.st"});
-    std::sort(tensors_.begin(), tensors_.end(), [](const auto& a, const auto& b) { return a.name < b.name; });
-  }
-  void drop(const std::string& name) {
-    std::erase_if(tensors_, [&](const SourceTensor& tensor) { return tensor.name == name; });
-  }
-  [[nodiscard]] const std::vector<SourceTensor>& tensors() const noexcept override { return tensors_; }
-
- private:
-  std::map<std::string, std::vector<std::byte>> data_;
-  std::vector<SourceTensor> tensors_;
-};
 
 constexpr std::string_view kPrefixes[] = {"model.", ""};
 constexpr std::string_view kIgnored[] = {"head.**"};
@@ -84,9 +65,9 @@ TEST(Binder, EverySlotIsFilledAndCutsPointWhereTheyShould) {
     const Binding* up = bindings->find("block.11.mlp.up.weight");
     ASSERT_NE(up, nullptr);
     EXPECT_EQ(up->tensor->name, std::string(prefix) + "layer.11.both.weight");
-    EXPECT_EQ(up->view.data, up->tensor->view.data + 6 * sizeof(float)) << "the second half of the columns";
-    EXPECT_EQ(up->view.output_stride, 1);
-    EXPECT_EQ(up->view.input_stride, 12);
+    EXPECT_EQ(up->views.front().data, up->tensor->view.data + 6 * sizeof(float)) << "the second half of the columns";
+    EXPECT_EQ(up->views.front().output_stride, 1);
+    EXPECT_EQ(up->views.front().input_stride, 12);
     EXPECT_EQ(bindings->find("block.12.mlp.up.weight"), nullptr);
   }
 }

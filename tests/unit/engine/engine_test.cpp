@@ -110,11 +110,13 @@ struct Poisoned {
     Bindings bindings = model->state().bindings;
     for (Binding& binding : bindings.bound) {
       if (binding.slot.name != slot) continue;
-      EXPECT_EQ(binding.view.dtype, DType::kF32);
+      MatrixView& view = binding.views.front();
+      EXPECT_EQ(view.dtype, DType::kF32);
       bytes.assign(binding.tensor->view.data, binding.tensor->view.data + binding.tensor->view.bytes());
       const float nan = std::nanf("");
-      std::memcpy(bytes.data() + (binding.view.data - binding.tensor->view.data), &nan, sizeof nan);
-      binding.view.data = bytes.data() + (binding.view.data - binding.tensor->view.data);
+      const std::ptrdiff_t at = view.data - binding.tensor->view.data;
+      std::memcpy(bytes.data() + at, &nan, sizeof nan);
+      view.data = bytes.data() + at;
     }
     EXPECT_FALSE(bytes.empty()) << slot;
     auto backend = make_cpu_backend({}).value();

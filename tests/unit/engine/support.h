@@ -65,9 +65,41 @@ class Decorator : public Backend {
   void add(const MutableRows& x, const RowsView& t, float scale, const NormView* after) const noexcept override {
     inner_->add(x, t, scale, after);
   }
-  void rotate(const MutableRows& rows, std::int64_t heads, std::int64_t pairs, bool interleaved, const float* cosine,
-              const float* sine, std::span<const std::int32_t> positions) const noexcept override {
-    inner_->rotate(rows, heads, pairs, interleaved, cosine, sine, positions);
+  void rotate(const RotationArguments& arguments, const MutableRows& rows) const noexcept override {
+    inner_->rotate(arguments, rows);
+  }
+  void clamped_gate(float limit, float alpha, const RowsView& gate, const RowsView& up,
+                    const MutableRows& out) const noexcept override {
+    inner_->clamped_gate(limit, alpha, gate, up, out);
+  }
+  void xielu(float alpha_p, float alpha_n, float beta, float epsilon, const RowsView& in,
+             const MutableRows& out) const noexcept override {
+    inner_->xielu(alpha_p, alpha_n, beta, epsilon, in, out);
+  }
+  void activate(Activation activation, const RowsView& in, const MutableRows& out) const noexcept override {
+    inner_->activate(activation, in, out);
+  }
+  void clamp(float limit, const MutableRows& rows) const noexcept override { inner_->clamp(limit, rows); }
+  void scale_rows(std::span<const float> factors, const MutableRows& rows) const noexcept override {
+    inner_->scale_rows(factors, rows);
+  }
+  void take(const RowsView& in, std::span<const std::int32_t> indices, const MutableRows& out) const noexcept override {
+    inner_->take(in, indices, out);
+  }
+  void add_at(std::span<const std::int32_t> indices, std::span<const float> factors, const RowsView& t,
+              const MutableRows& x) const noexcept override {
+    inner_->add_at(indices, factors, t, x);
+  }
+  void route(const RoutingArguments& arguments, const MutableRows& scores, std::span<std::int32_t> ids,
+             std::span<float> weights) const noexcept override {
+    inner_->route(arguments, scores, ids, weights);
+  }
+  void short_convolution(const float* kernel, const float* bias, std::int64_t taps, const RowsView& bx,
+                         const RowsView& c, const MutableRows& out) const noexcept override {
+    inner_->short_convolution(kernel, bias, taps, bx, c, out);
+  }
+  void hadamard(const RowsView& a, const RowsView& b, const MutableRows& out) const noexcept override {
+    inner_->hadamard(a, b, out);
   }
   void gate(Activation activation, const RowsView& gate, const RowsView& up,
             const MutableRows& out) const noexcept override {

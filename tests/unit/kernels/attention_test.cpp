@@ -14,6 +14,9 @@ struct Case {
   Reach reach;
   bool bias;
   float scale;
+  float softcap = 0;
+  bool sinks = false;
+  bool by_key = false;
 };
 
 /// Queries, keys, values and a bias of one case, side by side in rows with a gap.
@@ -22,8 +25,9 @@ struct Operands {
       : q(random_rows(DType::kF32, c.queries, c.heads * c.d_qk, 1, 3, 0, deviation)),
         k(random_rows(DType::kF32, c.keys, c.kv_heads * c.d_qk, 2, 5, 0, deviation)),
         v(random_rows(DType::kF32, c.keys, c.kv_heads * c.d_v, 3, 1)),
-        table(random_floats(c.heads * 2 * (c.keys + c.queries + c.first), 4)) {
-    bias = {table.data(), 2 * (c.keys + c.queries + c.first), c.keys + c.queries + c.first};
+        table(random_floats(c.heads * 2 * (c.keys + c.queries + c.first), 4)),
+        sinks(random_floats(c.heads, 5, 1)) {
+    bias = {table.data(), 2 * (c.keys + c.queries + c.first), c.keys + c.queries + c.first, c.by_key};
     arguments = {q.view(),
                  k.view(),
                  v.view(),
@@ -34,12 +38,14 @@ struct Operands {
                  c.scale,
                  c.reach,
                  c.first,
-                 c.bias ? &bias : nullptr};
+                 c.bias ? &bias : nullptr,
+                 c.softcap,
+                 c.sinks ? sinks.data() : nullptr};
   }
   Operands(const Operands&) = delete;
   Operands& operator=(const Operands&) = delete;
   Rows q, k, v;
-  std::vector<float> table;
+  std::vector<float> table, sinks;
   DistanceBias bias;
   AttentionArguments arguments;
 };
@@ -60,6 +66,19 @@ const Case kCases[] = {
     {140, 140, 2, 2, 20, 20, 0, {30, 0}, true, 0.3F},
     {40, 40, 1, 1, 16, 16, 0, {}, false, -0.25F},
     {20, 60, 1, 1, 8, 8, 0, {}, false, 0.0F},
+    {150, 150, 4, 2, 64, 64, 0, {kAll, 0}, false, 0.125F, 5.0F},
+    {150, 150, 2, 2, 16, 16, 0, {40, 0}, true, 0.25F, 1.5F},
+    {40, 40, 1, 1, 16, 16, 0, {}, false, -0.25F, 2.0F},
+    {150, 150, 4, 2, 64, 64, 0, {kAll, 0}, false, 0.125F, 0, true},
+    {300, 300, 2, 1, 24, 24, 0, {20, 0}, false, 0.2F, 0, true},
+    {130, 130, 2, 2, 16, 16, 0, {30, 30}, true, 0.25F, 3.0F, true},
+    {140, 140, 3, 3, 64, 64, 0, {kAll, 0}, true, 0.125F, 0, false, true},
+    {60, 190, 2, 2, 20, 20, 130, {kAll, 0}, true, 0.3F, 0, false, true},
+    {300, 300, 2, 2, 32, 32, 0, {64, 64}, false, 0.177F},
+    {200, 200, 2, 2, 192, 128, 0, {kAll, 0}, false, 0.072F},
+    {70, 70, 2, 1, 576, 512, 0, {kAll, 0}, false, 0.042F},
+    {33, 33, 3, 1, 21, 5, 0, {4, 2}, false, 0.2F},
+    {33, 33, 2, 2, 7, 97, 0, {}, false, 0.4F, 0, true},
 };
 
 class Attention : public EveryBackend {
@@ -106,7 +125,11 @@ TEST_P(Attention, ProbabilitiesAreThoseOfFloat64AndSumToOne) {
             EXPECT_EQ(p.at(row, j), 0.0);
           }
         }
-        EXPECT_NEAR(sum, 1, 1e-6);
+        if (c.sinks) {
+          EXPECT_LT(sum, 1);
+        } else {
+          EXPECT_NEAR(sum, 1, 1e-6);
+        }
       }
     }
   }
@@ -182,13 +205,58 @@ TEST_P(Attention, LargeScoresDoNotOverflow) {
 }
 
 TEST_P(Attention, AQueryThatSeesNothingGetsZeros) {
-  const Case c{5, 5, 1, 1, 4, 4, 50, {10, 0}, false, 1.0F};
-  const Operands operands(c);
-  const Rows z = run(operands.arguments, DType::kF32);
-  for (std::int64_t i = 0; i < 4; ++i) EXPECT_EQ(z.at(4, i), 0.0);
-  Rows p(DType::kF32, 5, 5);
-  backend->attention_probabilities(operands.arguments, 0, 0, p.mutable_view(), *scratch);
-  EXPECT_EQ(p.at(4, 4), 0.0);
+  for (const bool sinks : {false, true}) {
+    const Case c{5, 5, 1, 1, 4, 4, 50, {10, 0}, false, 1.0F, 0, sinks};
+    const Operands operands(c);
+    const Rows z = run(operands.arguments, DType::kF32);
+    for (std::int64_t i = 0; i < 4; ++i) EXPECT_EQ(z.at(4, i), 0.0);
+    Rows p(DType::kF32, 5, 5);
+    backend->attention_probabilities(operands.arguments, 0, 0, p.mutable_view(), *scratch);
+    EXPECT_EQ(p.at(4, 4), 0.0);
+  }
+}
+
+/// One query, two keys whose scores are 2 and -1; values 10 and 20.
+struct TwoKeys {
+  TwoKeys() {
+    q.set(0, 0, 1);
+    k.set(0, 0, 2);
+    k.set(1, 0, -1);
+    v.set(0, 0, 10);
+    v.set(1, 0, 20);
+    arguments = {q.view(), k.view(), v.view(), 1, 1, 1, 1};
+    arguments.first_position = 1;
+  }
+  Rows q{DType::kF32, 1, 1}, k{DType::kF32, 2, 1}, v{DType::kF32, 2, 1};
+  AttentionArguments arguments;
+};
+
+TEST_P(Attention, CapSinkAndBiasByKeyByHand) {
+  const double tolerance = operand == DType::kBF16 ? 0.1 : 1e-5;
+  const TwoKeys keys;
+  const auto result = [&](const AttentionArguments& a) { return run(a, DType::kF32).at(0, 0); };
+  const auto mean = [](double first, double second, double sink) {
+    return (10 * std::exp(first) + 20 * std::exp(second)) / (std::exp(first) + std::exp(second) + sink);
+  };
+  EXPECT_NEAR(result(keys.arguments), mean(2, -1, 0), tolerance);
+
+  const float sink = 1.5F;
+  AttentionArguments a = keys.arguments;
+  a.sinks = &sink;
+  EXPECT_NEAR(result(a), mean(2, -1, std::exp(1.5)), tolerance);
+
+  const std::vector<float> table = {7, 7, 0.25F, -0.5F};
+  const DistanceBias bias{table.data(), 4, 2, true};
+  a = keys.arguments;
+  a.softcap = 1.5F;
+  a.bias = &bias;
+  const double first = 1.5 * std::tanh(2 / 1.5) + 0.25, second = 1.5 * std::tanh(-1 / 1.5) - 0.5;
+  EXPECT_NEAR(result(a), mean(first, second, 0), tolerance);
+
+  Rows p(DType::kF32, 1, 2);
+  a.sinks = &sink;
+  backend->attention_probabilities(a, 0, 0, p.mutable_view(), *scratch);
+  EXPECT_NEAR(p.at(0, 1), std::exp(second) / (std::exp(first) + std::exp(second) + std::exp(1.5)), tolerance / 10);
 }
 
 }  // namespace

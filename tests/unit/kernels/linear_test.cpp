@@ -36,7 +36,7 @@ TEST_P(Linear, IsThatOfFloat64) {
       reference::linear<double>(std::span(&matrix, 1), bias, Activation::kNone, in.view(), product.mutable_view());
       for (const Activation activation :
            {Activation::kNone, Activation::kRelu, Activation::kGeluErf, Activation::kGeluTanh, Activation::kSilu,
-            Activation::kQuickGelu, Activation::kTanh, Activation::kSigmoid}) {
+            Activation::kQuickGelu, Activation::kTanh, Activation::kSigmoid, Activation::kReluSquared}) {
         const auto linear = packed(weights, bias, activation);
         ASSERT_NE(linear, nullptr);
         EXPECT_EQ(linear->inputs, size.inputs);
@@ -112,7 +112,7 @@ TEST_P(Linear, ARowsBitsDoNotDependOnItsCompany) {
   for (const Size size : {Size{384, 384}, {768, 96}, {1536, 48}, {100, 37}}) {
     const Rows weights = random_rows(DType::kF32, size.outputs, size.inputs, 1, 0, 0, 0.1);
     const std::vector<float> bias = random_floats(size.outputs, 2);
-    const auto linear = packed(weights, bias, Activation::kGeluErf);
+    const auto linear = packed(weights, bias, size.inputs == 100 ? Activation::kReluSquared : Activation::kGeluErf);
     const Rows in = random_rows(operand, 600, size.inputs, 3);
     for (const DType type : {DType::kF32, operand}) {
       const auto multiply = [&](const RowsView& rows, const MutableRows& out) {

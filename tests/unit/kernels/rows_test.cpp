@@ -69,6 +69,35 @@ TEST_P(RowKernels, NormOfHeads) {
   }
 }
 
+TEST_P(RowKernels, EveryHeadMayHaveItsOwnNorm) {
+  for (const NormKind kind : {NormKind::kLayer, NormKind::kRms}) {
+    const std::int64_t width = 33;
+    const std::vector<float> weight = random_floats(3 * width, 1, 1), bias = random_floats(3 * width, 2);
+    const NormView norm{kind, 1e-6F, weight.data(), kind == NormKind::kLayer ? bias.data() : nullptr, width};
+    Rows rows = random_rows(DType::kF32, kRows, 3 * width, 5, 7);
+    const Rows before = rows;
+    backend->norm_heads(norm, 3, rows.mutable_view());
+    for (std::int64_t head = 0; head < 3; ++head) {
+      const NormView own{kind, 1e-6F, weight.data() + head * width,
+                         kind == NormKind::kLayer ? bias.data() + head * width : nullptr};
+      Rows one(DType::kF64, kRows, width);
+      for (std::int64_t row = 0; row < kRows; ++row) {
+        for (std::int64_t j = 0; j < width; ++j) one.set(row, j, before.at(row, head * width + j));
+      }
+      reference::norm<double>(own, one.view(), one.mutable_view());
+      for (std::int64_t row = 0; row < kRows; ++row) {
+        for (std::int64_t j = 0; j < width; ++j) {
+          EXPECT_NEAR(rows.at(row, head * width + j), one.at(row, j), 4e-6) << "head " << head;
+        }
+      }
+    }
+    Rows expected = before;
+    reference::norm_heads<double>(norm, 3, expected.mutable_view());
+    EXPECT_LT(relative_l2(rows, expected), tolerance(DType::kF32));
+    EXPECT_TRUE(rows.gaps_intact());
+  }
+}
+
 TEST_P(RowKernels, AddIsThatOfFloat64AndOfTwoSteps) {
   for (const std::int64_t width : kWidths) {
     for (const DType type : kTypes) {
@@ -120,25 +149,38 @@ TEST_P(RowKernels, RotationTurnsPairs) {
       cosine.push_back(std::cos(angle));
       sine.push_back(std::sin(angle));
     }
-    for (const bool interleaved : {false, true}) {
+    for (const auto& [interleaved, first] : {std::pair{false, 0}, {true, 0}, {false, 2}, {true, 5}}) {
       const std::int64_t width = 2 * pairs + 5;  // what is not rotated stays
       Rows rows = random_rows(DType::kF32, kRows, 3 * width, 10, 3);
       const Rows before = rows;
       Rows expected(DType::kF64, kRows, 3 * width);
       reference::convert<double>(rows.view(), expected.mutable_view());
-      backend->rotate(rows.mutable_view(), 3, pairs, interleaved, cosine.data(), sine.data(), positions);
-      reference::rotate<double>(expected.mutable_view(), 3, pairs, interleaved, cosine.data(), sine.data(), positions);
+      const RotationArguments rotation{3, first, pairs, interleaved, cosine.data(), sine.data(), positions};
+      backend->rotate(rotation, rows.mutable_view());
+      reference::rotate<double>(rotation, expected.mutable_view());
       EXPECT_LT(relative_l2(rows, expected), 2e-7);
       EXPECT_TRUE(same_bytes(rows, 0, before, 0)) << "position 0 turns by nothing";
-      EXPECT_EQ(rows.at(1, width + 2 * pairs), before.at(1, width + 2 * pairs));
+      for (std::int64_t j = 0; j < width; ++j) {
+        if (j < first || j >= first + 2 * pairs) {
+          EXPECT_EQ(rows.at(1, width + j), before.at(1, width + j)) << j;
+        }
+      }
+      Rows alone = before;
+      RotationArguments last = rotation;
+      last.positions = std::span(positions).subspan(4);
+      MutableRows part = alone.mutable_view();
+      part.data += 4 * part.stride * static_cast<std::int64_t>(sizeof(float));
+      part.rows = 1;
+      backend->rotate(last, part);
+      EXPECT_TRUE(same_bytes(alone, 4, rows, 4)) << "a row alone";
       EXPECT_TRUE(rows.gaps_intact());
     }
   }
 }
 
-const Activation kActivations[] = {Activation::kNone,     Activation::kRelu,   Activation::kGeluErf,
-                                   Activation::kGeluTanh, Activation::kSilu,   Activation::kQuickGelu,
-                                   Activation::kTanh,     Activation::kSigmoid};
+const Activation kActivations[] = {Activation::kNone,     Activation::kRelu,    Activation::kGeluErf,
+                                   Activation::kGeluTanh, Activation::kSilu,    Activation::kQuickGelu,
+                                   Activation::kTanh,     Activation::kSigmoid, Activation::kReluSquared};
 
 /// Arguments from denormals to the largest float, both signs.
 Rows activation_arguments() {

@@ -306,6 +306,7 @@ TEST(HostileFiles, BrokenTokenizersAreRefused) {
       {"a pipe", "bert-base-v5", pipe(kFile), kFile, "named pipe"},
       {"a folder", "bert-base-v5", folder(kFile), kFile, "folder"},
       {"a link to nothing", "bert-base-v5", link(kFile, "nowhere"), kFile, "cannot be opened"},
+      {"an older one", "bert-base-v5", replaced("vocab.txt", "\xff"), "vocab.txt", "UTF-8"},
   });
 }
 
@@ -357,9 +358,8 @@ TEST(OddFolders, ThatAreSoundOpen) {
       {"one norm BF16", "bert-base-v5", retyped(kNorm, "BF16", 2), "", ""},
       {"other files", "bert-base-v5",
        [](const test::ModelCopy& copy) {
-         for (const char* name :
-              {"README.md", ".gitattributes", "vocab.txt", "tokenizer_config.json", "pytorch_model.bin",
-               "1_Pooling/config.json", "modules.json", "generation_config.json", "code.py"})
+         for (const char* name : {"README.md", ".gitattributes", "tokenizer_config.json", "pytorch_model.bin",
+                                  "1_Pooling/config.json", "modules.json", "generation_config.json", "code.py"})
            copy.write(name, "not read \xff");
        },
        "", ""},

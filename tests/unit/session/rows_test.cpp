@@ -16,11 +16,13 @@ using Ids = std::vector<std::int32_t>;
 using ::testing::ElementsAre;
 using ::testing::SizeIs;
 
-/// A tiny model, with a tokenizer of tests/data/tokenizers if one is named.
+/// A tiny model, with a tokenizer of tests/data/tokenizers if one is named, or with one that is given as JSON.
 class Opened {
  public:
   explicit Opened(std::string_view model, std::string_view tokenizer = {}) : copy_(model) {
-    if (!tokenizer.empty()) {
+    if (tokenizer.starts_with("{")) {
+      copy_.write("tokenizer.json", std::string(tokenizer));
+    } else if (!tokenizer.empty()) {
       copy_.write("tokenizer.json", test::content_of(std::string(LAYERSCOPE_SOURCE_DIR) + "/tests/data/tokenizers/" +
                                                      std::string(tokenizer)));
     }
@@ -117,7 +119,7 @@ TEST(Rows, RefuseARowWithoutTokens) {
 TEST(Rows, NeedATokenizerForText) {
   const Opened plain("bert-base-v5");
   EXPECT_FALSE(plain->info().has_tokenizer);
-  expect_bad(*plain, {.text = "a"}, "tokenizer.json");
+  expect_bad(*plain, {.text = "a"}, "no tokenizer");
   const ModelRow row = ready(*plain, {.ids = Ids{0, 5}});
   EXPECT_THAT(row.main.special, ElementsAre(1, 0)) << "config.json names 0 as padding";
 }
@@ -170,6 +172,39 @@ TEST(DecoderRows, ShiftTheTargetByTheStartToken) {
   const ModelRow row = ready(*t5(), {.ids = Ids{5}, .target = "a b"});
   EXPECT_EQ(row.decoder->ids, shifted);
   EXPECT_EQ(row.decoder->special.size(), shifted.size());
+}
+
+// Words by their numbers: "pad", "a", "b" and a language.
+constexpr std::string_view kWords =
+    R"({"version": "1.0", "added_tokens": [], "normalizer": null, "post_processor": null,
+  "decoder": null, "truncation": null, "padding": null, "pre_tokenizer": {"type": "WhitespaceSplit"},
+  "model": {"type": "WordLevel", "unk_token": "unk", "vocab": {"unk": 3, "pad": 1, "a": 5, "b": 6, "en": 7}}})";
+
+Ids shifted(const Opened& model, const std::string& target) {
+  return ready(*model, {.ids = Ids{5}, .target = target}).decoder->ids;
+}
+
+TEST(DecoderRows, ShiftByEveryFamilysRule) {
+  const Opened bart("bart-base-v4", kWords), mbart("mbart-base-v4", kWords), pegasus("pegasus-base-v4", kWords);
+  EXPECT_THAT(shifted(bart, "a b en"), ElementsAre(2, 5, 6));
+  EXPECT_THAT(shifted(pegasus, "a b en"), ElementsAre(0, 5, 6));
+  EXPECT_THAT(shifted(mbart, "a b en"), ElementsAre(7, 5, 6));
+  EXPECT_THAT(shifted(mbart, "a b en pad"), ElementsAre(7, 5, 6, 7));
+  EXPECT_THAT(shifted(mbart, "pad pad"), ElementsAre(2, 1));
+  EXPECT_THAT(ready(*mbart, {.ids = Ids{5}}).decoder->ids, ElementsAre(2));
+}
+
+TEST(DecoderRows, AreReadInTheDecodersVocabulary) {
+  const Opened marian("marian-unshared-v5", kWords);
+  EXPECT_THAT(ready(*marian, {.ids = Ids{40}, .decoder_ids = Ids{36}}).decoder->ids, ElementsAre(36));
+  expect_bad(*marian, {.ids = Ids{40}, .decoder_ids = Ids{37}}, "0 to 36");
+  expect_bad(*marian, {.ids = Ids{40}, .target = "a"}, "vocabulary of its own");
+}
+
+TEST(DecoderRows, StandInTheDecodersPositions) {
+  const Opened bart("bart-base-v4");
+  EXPECT_THAT(ready(*bart, {.ids = Ids{5}, .decoder_ids = Ids(42, 7)}).decoder->ids, SizeIs(42));
+  expect_bad(*bart, {.ids = Ids{5}, .decoder_ids = Ids(43, 7)}, "decoder's input is too long");
 }
 
 TEST(DecoderRows, HoldToMaxLength) {

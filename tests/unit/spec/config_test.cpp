@@ -97,6 +97,20 @@ TEST(Config, OnlyAndAbsentAcceptOff) {
     EXPECT_EQ(complaint(json, [](Config& c) { c.absent("key"); }), "") << json;
 }
 
+TEST(Config, AnAliasStandsInForItsName) {
+  Config c = config_of(R"({"n_head": 4, "hidden_size": 12, "n_embd": 12, "n_layer": null, "num_layers": 3})");
+  c.alias("num_heads", "n_head");
+  c.alias("hidden_size", "n_embd");
+  c.alias("num_layers", "n_layer");
+  EXPECT_EQ(c.size("n_head"), 4);
+  EXPECT_EQ(c.size("n_embd"), 12);
+  EXPECT_EQ(c.size("n_layer"), 3) << "null counts as absent";
+  EXPECT_TRUE(c.finish().ok());
+  EXPECT_NE(complaint(R"({"hidden_size": 12, "n_embd": 8})", [](Config& d) { d.alias("hidden_size", "n_embd"); })
+                .find("\"hidden_size\" is 12"),
+            std::string::npos);
+}
+
 TEST(Config, TheFirstErrorIsKept) {
   const std::string message = complaint(R"({"a": 0, "b": 0})", [](Config& c) {
     (void)c.size("a");
@@ -118,6 +132,14 @@ TEST(Config, FinishRefusesMathematicsThatNobodyAskedFor) {
   EXPECT_EQ(complaint(R"({"sliding_window": 8})", [](Config& c) { (void)c.optional_size("sliding_window"); }), "");
   EXPECT_EQ(complaint(R"({"sliding_window": 8})", [](Config& c) { c.ignore("sliding_window"); }), "");
   EXPECT_EQ(complaint(R"({"some_note": 8})", nothing), "");
+}
+
+TEST(Config, KnowsWhichGenerationWroteIt) {
+  EXPECT_TRUE(config_of(R"({"transformers_version": "4.57.6"})").written_before(5));
+  EXPECT_FALSE(config_of(R"({"transformers_version": "5.0.0.dev0"})").written_before(5));
+  EXPECT_FALSE(config_of(R"({"transformers_version": "10.1"})").written_before(5));
+  EXPECT_FALSE(config_of("{}").written_before(4));
+  EXPECT_TRUE(config_of(R"({"transformers_version": 5})").written_before(5)) << "no version counts as 4";
 }
 
 TEST(Config, LongValuesAreShortenedInMessages) {

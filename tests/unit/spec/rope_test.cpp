@@ -1,6 +1,8 @@
 // Rotary settings against the frequencies that transformers 5.23 computes (LlamaRotaryEmbedding, float32).
 #include <gtest/gtest.h>
 
+#include <cmath>
+
 #include "spec/config.h"
 
 namespace layerscope::testing {
@@ -121,11 +123,12 @@ const Case kCases[] = {
      {0x1.555556p-1F, 0x1.99999ap-5F, 0x1.47ae14p-10F, 0x1.021c6cp-15F}},
 };
 
-Rope rope_of(const std::string& json, std::int64_t dims, std::string* error = nullptr) {
+Rope rope_of(const std::string& json, std::int64_t dims, std::string* error = nullptr,
+             const RopeDefaults& defaults = {}) {
   auto parsed = parse_json(json, "config.json", ErrorCode::kModel);
   EXPECT_TRUE(parsed.ok()) << json;
   Config config(std::move(parsed).value(), "config.json");
-  Rope rope = config.rope(dims, 10000.0);
+  Rope rope = config.rope(dims, defaults);
   const Status status = config.finish();
   if (error != nullptr) {
     *error = status ? "" : status.error().message;
@@ -173,13 +176,88 @@ TEST(Rope, NothingSaidIsThePlainRotation) {
             plain_frequencies(500.0, 8));
 }
 
-TEST(Rope, TheTopLevelsTrainedLengthWins) {
-  const char* settings =
-      R"("factor": 8, "low_freq_factor": 1, "high_freq_factor": 4, "original_max_position_embeddings": 8192)";
-  const std::string inner = std::string(R"("rope_scaling": {"rope_type": "llama3", )") + settings + "}";
-  const Rope both = rope_of("{\"original_max_position_embeddings\": 64, " + inner + "}", 32);
-  const Rope inside = rope_of("{" + inner + "}", 32);
-  EXPECT_NE(frequencies_for(both, 5).inverse, frequencies_for(inside, 5).inverse);
+// The trained length of a longrope, and the magnitude that its stretch gives.
+std::pair<std::int64_t, float> long_of(const std::string& json, const RopeDefaults& defaults = {}) {
+  const Rope rope = rope_of("{\"max_position_embeddings\": 64, " + json + "}", 4, nullptr, defaults);
+  const auto* both = std::get_if<LongFrequencies>(&rope.frequencies);
+  return both == nullptr ? std::pair{std::int64_t{0}, 0.0F} : std::pair{both->trained, both->magnitude};
+}
+
+TEST(Rope, TheTrainedLengthIsReadAsTheSpellingsGenerationDoes) {
+  const std::string lists = R"("rope_type": "longrope", "short_factor": [1, 2], "long_factor": [3, 4])";
+  const std::string inner = lists + R"(, "original_max_position_embeddings": 16, "factor": 2})";
+  const std::string top = R"("original_max_position_embeddings": 8, )";
+  const auto magnitude = [](double factor, double trained) {
+    return static_cast<float>(std::sqrt(1 + std::log(factor) / std::log(trained)));
+  };
+  EXPECT_EQ(long_of("\"rope_parameters\": {" + inner), std::pair(std::int64_t{16}, magnitude(2, 16)));
+  EXPECT_EQ(long_of(top + "\"rope_parameters\": {" + inner), std::pair(std::int64_t{8}, magnitude(2, 8)));
+  EXPECT_EQ(long_of("\"rope_parameters\": {" + lists + "}"), std::pair(std::int64_t{64}, 1.0F));
+  EXPECT_EQ(long_of("\"rope_scaling\": {" + inner), std::pair(std::int64_t{64}, magnitude(2, 64)));
+  EXPECT_EQ(long_of(top + "\"rope_scaling\": {" + inner), std::pair(std::int64_t{8}, magnitude(8, 8)));
+  EXPECT_EQ(long_of("\"rope_scaling\": {" + lists + "}", {.trained = 32}),
+            std::pair(std::int64_t{32}, magnitude(2, 32)));
+
+  const std::string bands = R"("rope_type": "llama3", "factor": 8, "low_freq_factor": 1, "high_freq_factor": 4, )"
+                            R"("original_max_position_embeddings": 8192})";
+  const auto frequencies = [&](const std::string& before) {
+    return frequencies_for(rope_of("{" + before + bands + "}", 32), 5).inverse;
+  };
+  EXPECT_EQ(frequencies(R"("original_max_position_embeddings": 64, "rope_scaling": {)"),
+            frequencies(R"("rope_parameters": {)"));
+  EXPECT_NE(frequencies(R"("original_max_position_embeddings": 64, "rope_parameters": {)"),
+            frequencies(R"("rope_parameters": {)"));
+}
+
+TEST(Rope, LayerTypesHaveSettingsOfTheirOwn) {
+  const std::string nested = R"({"rope_parameters": {"full_attention": {"rope_type": "linear", "factor": 2,
+      "rope_theta": 500}, "sliding_attention": {"rope_type": "default"}}, "local": 70})";
+  const auto of = [](const std::string& json, const RopeDefaults& defaults) {
+    return frequencies_for(rope_of(json, 8, nullptr, defaults), 5).inverse;
+  };
+  std::vector<float> halved = plain_frequencies(500, 8);
+  for (float& frequency : halved) frequency /= 2;
+  const RopeDefaults full{.theta = 9000, .layer_type = "full_attention"};
+  const RopeDefaults sliding{.theta = 30, .theta_key = "local", .layer_type = "sliding_attention", .scaled = false};
+  EXPECT_EQ(of(nested, full), halved);
+  EXPECT_EQ(of(nested, sliding), plain_frequencies(70, 8));
+  EXPECT_EQ(of(R"({"rope_parameters": {"full_attention": {}, "sliding_attention": null}})", sliding),
+            plain_frequencies(30, 8));
+  const std::string old = R"({"rope_theta": 500, "rope_scaling": {"type": "linear", "factor": 2}, "local": 70})";
+  EXPECT_EQ(of(old, full), halved);
+  EXPECT_EQ(of(old, sliding), plain_frequencies(70, 8));
+  std::string error;
+  (void)rope_of(R"({"rope_parameters": {"rope_type": "default", "full_attention": {}}})", 8, &error, full);
+  EXPECT_NE(error.find("beside the layer types"), std::string::npos) << error;
+}
+
+TEST(Rope, OldNamesOfLongrope) {
+  const std::string lists = R"("short_factor": [1, 2], "long_factor": [3, 4]})";
+  EXPECT_EQ(long_of(R"("rope_scaling": {"type": "su", )" + lists).first, 64);
+  EXPECT_EQ(long_of(R"("rope_parameters": {"type": "su", "rope_type": "longrope", )" + lists).first, 64);
+  EXPECT_EQ(long_of(R"("rope_scaling": {"type": "yarn", )" + lists, {.yarn_is_long = true}).first, 64);
+  std::string error;
+  (void)rope_of(R"({"rope_scaling": {"type": "linear", "rope_type": "dynamic", "factor": 2}})", 4, &error);
+  EXPECT_NE(error.find("has the types"), std::string::npos) << error;
+}
+
+TEST(Rope, APartOfAHeadMayTurn) {
+  const auto part = [](const char* share, std::int64_t head) {
+    return rope_of(std::string(R"({"rope_parameters": {"partial_rotary_factor": )") + share + "}}", head);
+  };
+  EXPECT_EQ(part("0.5", 8).pairs, 2);
+  const Rope odd = part("0.76", 12);  // 9 elements: a fifth pair has the last frequency
+  EXPECT_EQ(odd.pairs, 5);
+  EXPECT_EQ(frequencies_for(odd, 3).inverse, plain_frequencies(10000.0, 9));
+}
+
+TEST(Rope, AFixedAlphaStretchesTheBaseForAllLengths) {
+  const std::string json = R"({"max_position_embeddings": 8, "rope_scaling": {"type": "dynamic", "alpha": 50.0,
+      "factor": 1.0}})";
+  const Rope fixed = rope_of(json, 8, nullptr, {.fixed_alpha = true});
+  EXPECT_TRUE(length_independent(fixed));
+  EXPECT_EQ(frequencies_for(fixed, 3).inverse, plain_frequencies(10000.0 * std::pow(50.0, 8.0 / 6.0), 8));
+  EXPECT_FALSE(length_independent(rope_of(json, 8)));
 }
 
 TEST(Rope, WhatIsNotUnderstoodIsRefused) {
@@ -194,7 +272,8 @@ TEST(Rope, WhatIsNotUnderstoodIsRefused) {
       R"({"rope_theta": -10000})",
       R"({"rope_theta": "x"})",
       R"({"rope_parameters": {"full_attention": {"rope_type": "default"}}})",
-      R"({"rope_parameters": {"rope_type": "default", "partial_rotary_factor": 0.5}})",
+      R"({"rope_parameters": {"rope_type": "default", "partial_rotary_factor": 0.1}})",
+      R"({"rope_parameters": {"rope_type": "default", "partial_rotary_factor": 1.5}})",
       R"({"max_position_embeddings": 64, "rope_scaling": {"rope_type": "llama3", "factor": 8, "low_freq_factor": 4,
           "high_freq_factor": 4, "original_max_position_embeddings": 32}})",
       R"({"rope_scaling": {"rope_type": "llama3", "factor": 8, "low_freq_factor": 1, "high_freq_factor": 4}})",
@@ -214,7 +293,7 @@ TEST(Rope, WhatIsNotUnderstoodIsRefused) {
   }
   std::string error;
   (void)rope_of("{}", 7, &error);
-  EXPECT_NE(error.find("even number"), std::string::npos);
+  EXPECT_NE(error.find("whole pairs"), std::string::npos);
 }
 
 }  // namespace

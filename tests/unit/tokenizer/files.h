@@ -3,11 +3,14 @@
 
 #include <unistd.h>
 
+#include <algorithm>
 #include <cstdio>
+#include <filesystem>
 #include <fstream>
 #include <memory>
 #include <string>
 #include <string_view>
+#include <vector>
 
 #include "tokenizer/tokenizer.h"
 
@@ -15,6 +18,20 @@ namespace layerscope::testing {
 
 inline std::string data_path(const std::string& name) {
   return std::string(LAYERSCOPE_SOURCE_DIR) + "/tests/data/tokenizers/" + name;
+}
+
+inline std::string folder_path(const std::string& name) {
+  return std::string(LAYERSCOPE_SOURCE_DIR) + "/tests/data/tokenizer_folders/" + name;
+}
+
+/// The folders of tests/data/tokenizer_folders, by name.
+inline std::vector<std::string> folder_names() {
+  std::vector<std::string> names;
+  for (const auto& entry : std::filesystem::directory_iterator(folder_path(""))) {
+    names.push_back(entry.path().filename().string());
+  }
+  std::sort(names.begin(), names.end());
+  return names;
 }
 
 /// A file with this content, removed at the end of its life.
