@@ -19,6 +19,7 @@ struct OpenOptions {
   std::string device = "cpu";
   std::string isa;      ///< force a lower instruction set; empty: the best of the machine
   bool weights = true;  ///< false: only config, names and shapes (inspect, tokenize)
+  bool lower_case = false;  ///< lower-case texts first, as sentence-transformers' `do_lower_case`
 };
 
 /// Token ids of one stack of one row.

@@ -28,7 +28,7 @@ struct EmbedOptions {
 };
 
 /// A folder's model with everything that makes one vector of a row's states: prompt, length limit, pooling, Dense,
-/// LayerNorm and Normalize modules (docs/embed.md). The same text gives the same bits whatever other rows run beside
+/// LayerNorm and Normalize modules (docs/cli.md). The same text gives the same bits whatever other rows run beside
 /// it, and with any number of threads. All methods are const and may be called from several threads at once.
 class Embedder {
  public:
@@ -48,12 +48,16 @@ class Embedder {
   Embedder& operator=(const Embedder&) = delete;
 
   [[nodiscard]] const Model& model() const noexcept;
+  /// The folder as given; the model itself may lie in one within it.
+  [[nodiscard]] const std::string& folder() const noexcept;
   /// Elements of a vector.
   [[nodiscard]] std::int64_t width() const noexcept;
   /// "cosine", "dot", "euclidean" or "manhattan": what the folder compares its vectors by; cosine where it says nothing.
   [[nodiscard]] const std::string& similarity() const noexcept;
   /// The module files that were read, beside ModelInfo::files.
   [[nodiscard]] const std::vector<std::string>& files() const noexcept;
+  /// How rows are read, as it was asked for.
+  [[nodiscard]] const TokenizeOptions& tokenize_options() const noexcept;
   /// All that decides the bytes and is not the model's: an object for the manifest, from which `reopen` works.
   [[nodiscard]] Json recipe() const;
 
@@ -63,7 +67,11 @@ class Embedder {
   /// as one frame of site 0, [1, width] float32. Errors: as Model::run.
   [[nodiscard]] Status run(const Batch& batch, Sink& sink) const;
 
-  /// The vectors of all rows, [rows, width]. `threads` 0: all cores. Errors: as tokenize (naming the row's index), run.
+  /// `tokenize` of every row, by several threads; 0: all cores.
+  [[nodiscard]] std::vector<Result<ModelRow>> tokenize(std::span<const TextRow> rows, int threads) const;
+  /// The vectors of rows that `tokenize` made, [rows, width]. Errors: as run.
+  [[nodiscard]] Result<std::vector<float>> embed(std::span<const ModelRow> rows, int threads) const;
+  /// The vectors of all rows, [rows, width]. Errors: as tokenize (naming the row's index), run.
   [[nodiscard]] Result<std::vector<float>> embed(std::span<const TextRow> rows, int threads) const;
 
  private:
