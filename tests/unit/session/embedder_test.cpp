@@ -123,7 +123,9 @@ TEST(Embedder, GivesTheVectorsOfSentenceTransformers) {
           ours += x * x;
           theirs += y * y;
         }
-        if (theirs > 0) EXPECT_GT(dot / std::sqrt(ours * theirs), 1 - 1e-6) << "row " << row;
+        if (theirs > 0) {
+          EXPECT_GT(dot / std::sqrt(ours * theirs), 1 - 1e-6) << "row " << row;
+        }
       }
     }
   }
