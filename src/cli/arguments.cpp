@@ -41,12 +41,12 @@ std::vector<std::string_view> flag_names(Command command) {
 Error unknown_flag(std::string_view word, Command command) {
   const std::string_view name = word.substr(0, word.find('='));
   const std::string_view command_name = command_row(command).name;
+  const std::string hint = suggestion(name, flag_names(command));
   for (const FlagRow& row : flag_table()) {
     if (!row.takes(command) && (name == row.long_name || name == row.short_name)) {
-      return usage(fmt::format("{}: not a flag of {}", name, command_name));
+      return usage(fmt::format("{}: not a flag of {}{}", name, command_name, hint));
     }
   }
-  const std::string hint = suggestion(name, flag_names(command));
   if (!hint.empty()) return usage(fmt::format("{}: unknown flag{}", name, hint));
   return usage(fmt::format("{}: unknown flag (see layerscope {} --help; a text that begins with - goes after --)", name,
                            command_name));
@@ -161,7 +161,8 @@ Result<InputArguments> input_arguments(const Words& words) {
   input.json_lines = words.text(Flag::kInputFormat, "text") == "jsonl";
   input.skip_bad = words.text(Flag::kOnBad, "stop") == "skip";
   input.tokenize.add_special_tokens = !words.on(Flag::kNoSpecialTokens);
-  input.tokenize.truncate = words.text(Flag::kOnLong, words.command == Command::kEmbed ? "truncate" : "error") == "truncate";
+  input.tokenize.truncate =
+      words.text(Flag::kOnLong, words.command == Command::kEmbed ? "truncate" : "error") == "truncate";
   if (words.given(Flag::kMaxLength)) {
     LAYERSCOPE_ASSIGN(input.tokenize.max_length,
                       integer<std::int64_t>(Flag::kMaxLength, words.text(Flag::kMaxLength, ""), 1,
@@ -287,8 +288,8 @@ Result<EmbedArguments> embed_arguments(const Words& words, const Environment& en
   LAYERSCOPE_TRY(folder_arguments(words, environment, embed));
   const std::vector<std::string_view> precisions = split_choices(flag_row(Flag::kPrecision).choices);
   const std::string precision = words.text(Flag::kPrecision, "float32");
-  embed.precision = static_cast<VectorPrecision>(std::ranges::find(precisions, std::string_view(precision)) -
-                                           precisions.begin());
+  embed.precision =
+      static_cast<VectorPrecision>(std::ranges::find(precisions, std::string_view(precision)) - precisions.begin());
   if (embed.precision != VectorPrecision::kFloat32 && !embed.npy())
     return usage(fmt::format("--precision {}: only together with -o FILE.npy", precision));
   return embed;

@@ -26,7 +26,9 @@ struct CommonArguments {
   bool json = false, quiet = false, color = false, no_color = false;
   int threads = 0;  ///< 0: all cores
   std::string dtype = "f32", device = "cpu", isa;
-  [[nodiscard]] OpenOptions open_options(bool weights) const { return {.dtype = dtype, .device = device, .isa = isa, .weights = weights}; }
+  [[nodiscard]] OpenOptions open_options(bool weights) const {
+    return {.dtype = dtype, .device = device, .isa = isa, .weights = weights};
+  }
 };
 
 struct InputArguments {

@@ -16,7 +16,14 @@ namespace layerscope::cli {
 namespace {
 
 constexpr std::size_t kMostTexts = 24;
-constexpr std::size_t kCell = 7;
+constexpr std::size_t kLabel = 16, kNumber = 4;        // columns of a text beside its row, and of its number
+constexpr std::size_t kNarrowCell = 5, kWideCell = 7;  // with two decimals and with three
+
+/// Texts that can be compared side by side.
+std::size_t most_texts(const Terminal& terminal) {
+  const std::size_t room = terminal.columns > kLabel + kNumber ? terminal.columns - kLabel - kNumber : 0;
+  return std::clamp<std::size_t>(room / kNarrowCell, 2, kMostTexts);
+}
 
 Result<int> run_json(const Embedder& embedder, const EmbedArguments& arguments, Context& context) {
   const auto take = [&](const InputRow& row, std::span<const float> vector) -> Result<bool> {
@@ -78,22 +85,24 @@ std::string matrix_text(const Embedder& embedder, const std::vector<Compared>& t
   }
   const auto [least, most] = std::minmax_element(values.begin(), values.end());
   const double low = *least, range = std::max(*most - *least, 1e-12);
-  const std::size_t number = std::to_string(texts.size()).size() + 2;
-  const std::size_t cells = kCell * texts.size();
-  const std::size_t label = std::max<std::size_t>(16, terminal.columns > cells + number ? terminal.columns - cells - number : 0);
+  const bool wide = kLabel + kNumber + kWideCell * texts.size() <= terminal.columns;
+  const std::size_t cell = wide ? kWideCell : kNarrowCell, cells = cell * texts.size() + kNumber;
+  const std::size_t label = std::max(kLabel, terminal.columns > cells ? terminal.columns - cells : 0);
   std::size_t longest = 0;
   for (const Compared& text : texts) longest = std::max(longest, display_width(text.label));
   const std::size_t column = std::min(label, longest + 1);
-  std::string out = fmt::format("{}: {} similarity, vectors of {} elements\n\n", embedder.folder(), how, embedder.width());
-  out.append(number + column, ' ');
-  for (std::size_t k = 0; k < texts.size(); ++k) out += right_aligned(std::to_string(k + 1), kCell);
+  std::string out =
+      fmt::format("{}: {} similarity, vectors of {} elements\n\n", embedder.folder(), how, embedder.width());
+  out.append(kNumber + column, ' ');
+  for (std::size_t k = 0; k < texts.size(); ++k) out += right_aligned(std::to_string(k + 1), cell);
   out += '\n';
   for (std::size_t row = 0; row < texts.size(); ++row) {
-    out += right_aligned(std::to_string(row + 1), number - 1) + " ";
+    out += right_aligned(std::to_string(row + 1), kNumber - 1) + " ";
     out += left_aligned(clipped_middle(texts[row].label, column - 1), column);
     for (std::size_t k = 0; k < texts.size(); ++k) {
       const double value = values[row * texts.size() + k];
-      out += on_ramp(right_aligned(fmt::format("{:.3f}", value), kCell), (value - low) / range, terminal.color);
+      const std::string shown = wide ? fmt::format("{:.3f}", value) : fmt::format("{:.2f}", value);
+      out += on_ramp(right_aligned(shown, cell), (value - low) / range, terminal.color);
     }
     out += '\n';
   }
@@ -102,9 +111,10 @@ std::string matrix_text(const Embedder& embedder, const std::vector<Compared>& t
 
 Result<int> run_matrix(const Embedder& embedder, const EmbedArguments& arguments, Context& context) {
   std::vector<Compared> texts;
+  const std::size_t most = most_texts(context.terminal);
   bool cut = false;
   const auto take = [&](const InputRow& row, std::span<const float> vector) -> Result<bool> {
-    cut = texts.size() == kMostTexts;
+    cut = texts.size() == most;
     if (cut) return false;
     std::string label = row.row.text ? visible(*row.row.text) : fmt::format("row {}", row.number);
     if (row.row.pair) label += " | " + visible(*row.row.pair);
@@ -114,8 +124,8 @@ Result<int> run_matrix(const Embedder& embedder, const EmbedArguments& arguments
   LAYERSCOPE_ASSIGN(const RowCounts counts, embed_rows(embedder, arguments.input, context, take));
   if (!texts.empty()) context.out.write(matrix_text(embedder, texts, context.terminal));
   if (cut) {
-    context.messages.note(fmt::format("the first {} texts are shown; -o FILE.npy or -o RUN stores all vectors, --json prints them",
-                                      kMostTexts));
+    context.messages.note(fmt::format(
+        "the first {} texts are shown; -o FILE.npy or -o RUN stores all vectors, --json prints them", most));
   }
   return counts.status();
 }

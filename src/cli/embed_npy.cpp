@@ -60,7 +60,8 @@ class Quantizer {
       const unsigned shift = precision_ == VectorPrecision::kBinary ? 128 : 0;
       for (std::size_t first = 0; first < vector.size(); first += 8) {
         unsigned bits = 0;
-        for (std::size_t k = 0; k < 8; ++k) bits = bits << 1 | (first + k < vector.size() && vector[first + k] > 0 ? 1U : 0U);
+        for (std::size_t k = 0; k < 8; ++k)
+          bits = bits << 1 | (first + k < vector.size() && vector[first + k] > 0 ? 1U : 0U);
         out.push_back(static_cast<std::byte>((bits - shift) & 0xFFU));
       }
     }

@@ -18,7 +18,8 @@ constexpr std::int64_t kBatchTokens = 1024;
 // Calls work(i) for i below `count` from several threads. The first error of the lowest i that failed.
 template <class Work>
 Status for_each_index(const Model& model, std::size_t count, int threads, const Work& work) {
-  const unsigned cores = threads > 0 ? static_cast<unsigned>(threads) : std::max(1U, std::thread::hardware_concurrency());
+  const unsigned cores =
+      threads > 0 ? static_cast<unsigned>(threads) : std::max(1U, std::thread::hardware_concurrency());
   std::atomic<std::size_t> next{0};
   std::mutex mutex;
   std::size_t failed = count;

@@ -88,12 +88,12 @@ Result<std::string> choose_prompt(const std::string& folder, const SentenceModul
   }
   // sentence-transformers knows these two in every folder; where it says nothing else they are empty.
   if (*options.prompt_name == "query" || *options.prompt_name == "document") return std::string();
-  return usage(folder + ": no prompt \"" + printable(*options.prompt_name) + "\" in config_sentence_transformers.json, " +
-               (known.empty() ? "it has none" : "it has " + known));
+  return usage(folder + ": no prompt \"" + printable(*options.prompt_name) +
+               "\" in config_sentence_transformers.json, " + (known.empty() ? "it has none" : "it has " + known));
 }
 
-// sentence_transformers 6.2, base/modules/transformer.py, _get_prompt_length: the prompt's own tokens, cut as a text is,
-// less a special one at the end.
+// sentence_transformers 6.2, base/modules/transformer.py, _get_prompt_length: the prompt's own tokens, cut as a text
+// is, less a special one at the end.
 Result<std::int64_t> prompt_tokens(const Embedder& embedder) {
   LAYERSCOPE_ASSIGN(const ModelRow row, embedder.tokenize(TextRow{.text = ""}));
   const std::vector<std::int32_t>& ids = row.main.ids;

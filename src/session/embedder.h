@@ -32,9 +32,9 @@ struct EmbedOptions {
 /// it, and with any number of threads. All methods are const and may be called from several threads at once.
 class Embedder {
  public:
-  /// Opens the folder. Errors: those of Model::open; kModel with file and field for modules that are unknown, contradict
-  /// each other or have weights of other shapes; kUsage for options the folder cannot serve (an unknown prompt name: the
-  /// known ones are listed).
+  /// Opens the folder. Errors: those of Model::open; kModel with file and field for modules that are unknown,
+  /// contradict each other or have weights of other shapes; kUsage for options the folder cannot serve (an unknown
+  /// prompt name: the known ones are listed).
   [[nodiscard]] static Result<std::unique_ptr<Embedder>> open(const std::string& folder, const OpenOptions& open,
                                                               const EmbedOptions& options);
   /// As `open`, from what recipe() gave: the same model files embed the same text to the same bits. `prompt` and
@@ -52,7 +52,8 @@ class Embedder {
   [[nodiscard]] const std::string& folder() const noexcept;
   /// Elements of a vector.
   [[nodiscard]] std::int64_t width() const noexcept;
-  /// "cosine", "dot", "euclidean" or "manhattan": what the folder compares its vectors by; cosine where it says nothing.
+  /// "cosine", "dot", "euclidean" or "manhattan": what the folder compares its vectors by; cosine where it says
+  /// nothing.
   [[nodiscard]] const std::string& similarity() const noexcept;
   /// The module files that were read, beside ModelInfo::files.
   [[nodiscard]] const std::vector<std::string>& files() const noexcept;
@@ -63,8 +64,8 @@ class Embedder {
 
   /// A row ready to run: prompt put in front, lower-cased and cut as the folder says. Errors: as Model::tokenize.
   [[nodiscard]] Result<ModelRow> tokenize(const TextRow& row) const;
-  /// Runs a batch (Model::append, rows from `tokenize`) on the calling thread; the vector of each sequence arrives whole
-  /// as one frame of site 0, [1, width] float32. Errors: as Model::run.
+  /// Runs a batch (Model::append, rows from `tokenize`) on the calling thread; the vector of each sequence arrives
+  /// whole as one frame of site 0, [1, width] float32. Errors: as Model::run.
   [[nodiscard]] Status run(const Batch& batch, Sink& sink) const;
 
   /// `tokenize` of every row, by several threads; 0: all cores.

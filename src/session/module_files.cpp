@@ -38,7 +38,8 @@ bool SettingsFile::boolean(std::string_view key, bool fallback) {
 
 std::string SettingsFile::text(std::string_view key, std::string_view fallback) {
   const Json* value = find(key);
-  if (value != nullptr && value->string() == nullptr) refuse(key, "is " + printable(value->dump()) + ", expected a string");
+  if (value != nullptr && value->string() == nullptr)
+    refuse(key, "is " + printable(value->dump()) + ", expected a string");
   return value == nullptr || value->string() == nullptr ? std::string(fallback) : *value->string();
 }
 
@@ -69,7 +70,8 @@ Result<std::string> inside_folder(const std::string& folder, const std::string& 
     return Error{ErrorCode::kModel, named_in + ": \"path\" is \"" + printable(path) + "\", " + why};
   };
   if (path.empty()) return folder;
-  if (path.find('\0') != std::string::npos || path.find('\\') != std::string::npos || path.find(':') != std::string::npos)
+  if (path.find('\0') != std::string::npos || path.find('\\') != std::string::npos ||
+      path.find(':') != std::string::npos)
     return refused("expected a plain folder name");
   const fs::path relative(path);
   if (relative.is_absolute()) return refused("expected a folder within this one");

@@ -32,13 +32,17 @@ struct ActivationName {
   std::string_view name;
   DenseActivation activation;
 };
-constexpr std::array kActivations{
-    ActivationName{"Identity", DenseActivation::kIdentity}, ActivationName{"Tanh", DenseActivation::kTanh},
-    ActivationName{"ReLU", DenseActivation::kRelu},         ActivationName{"ReLU6", DenseActivation::kRelu6},
-    ActivationName{"LeakyReLU", DenseActivation::kLeakyRelu}, ActivationName{"GELU", DenseActivation::kGelu},
-    ActivationName{"SiLU", DenseActivation::kSilu},         ActivationName{"Sigmoid", DenseActivation::kSigmoid},
-    ActivationName{"ELU", DenseActivation::kElu},           ActivationName{"Softplus", DenseActivation::kSoftplus},
-    ActivationName{"Mish", DenseActivation::kMish}};
+constexpr std::array kActivations{ActivationName{"Identity", DenseActivation::kIdentity},
+                                  ActivationName{"Tanh", DenseActivation::kTanh},
+                                  ActivationName{"ReLU", DenseActivation::kRelu},
+                                  ActivationName{"ReLU6", DenseActivation::kRelu6},
+                                  ActivationName{"LeakyReLU", DenseActivation::kLeakyRelu},
+                                  ActivationName{"GELU", DenseActivation::kGelu},
+                                  ActivationName{"SiLU", DenseActivation::kSilu},
+                                  ActivationName{"Sigmoid", DenseActivation::kSigmoid},
+                                  ActivationName{"ELU", DenseActivation::kElu},
+                                  ActivationName{"Softplus", DenseActivation::kSoftplus},
+                                  ActivationName{"Mish", DenseActivation::kMish}};
 
 std::string_view last_part(std::string_view dotted) { return dotted.substr(dotted.rfind('.') + 1); }
 
@@ -123,7 +127,8 @@ constexpr std::string_view kVector = "sentence_embedding";
 void expect_vector(SettingsFile& file) {
   for (const std::string_view key : {"module_input_name", "module_output_name"}) {
     const std::string name = file.text(key, kVector);
-    if (name != kVector) file.refuse(key, "is \"" + printable(name) + "\", only " + std::string(kVector) + " is supported");
+    if (name != kVector)
+      file.refuse(key, "is \"" + printable(name) + "\", only " + std::string(kVector) + " is supported");
   }
 }
 
@@ -142,7 +147,8 @@ Result<DenseModule> read_dense(const std::string& folder, std::vector<std::strin
     return name.starts_with("torch.nn.") && known.name == last_part(name);
   });
   if (found == kActivations.end())
-    file.refuse("activation_function", "is \"" + printable(name) + "\", known of torch.nn are " + names_of(kActivations));
+    file.refuse("activation_function",
+                "is \"" + printable(name) + "\", known of torch.nn are " + names_of(kActivations));
   else
     dense.activation = found->activation;
   LAYERSCOPE_TRY(file.status());
@@ -203,7 +209,8 @@ Status read_module(const std::string& list, std::string_view kind, const std::st
     return {};
   }
   if (kind != "Dense" && kind != "LayerNorm" && kind != "Normalize")
-    return refused(list, shown + " is not supported (Transformer, Pooling, Dense, LayerNorm, Normalize and Dropout are)");
+    return refused(list,
+                   shown + " is not supported (Transformer, Pooling, Dense, LayerNorm, Normalize and Dropout are)");
   if (!pooled) return refused(list, shown + " stands before a Pooling module: vectors of tokens are not made here");
   if (kind == "Dense") {
     LAYERSCOPE_ASSIGN(DenseModule dense, read_dense(folder, modules.files));
@@ -229,8 +236,8 @@ Status read_list(const std::string& folder, SentenceModules& modules) {
     if (type == nullptr || type->string() == nullptr) return refused(path, "a module has no \"type\"");
     if (place == nullptr || place->string() == nullptr) return refused(path, "a module has no \"path\"");
     if (!type->string()->starts_with("sentence_transformers.")) {
-      return refused(path, "\"type\" \"" + printable(*type->string()) +
-                               "\" is code of the folder's own, which is never run");
+      return refused(path,
+                     "\"type\" \"" + printable(*type->string()) + "\" is code of the folder's own, which is never run");
     }
     LAYERSCOPE_ASSIGN(const std::string at, inside_folder(folder, *place->string(), path));
     const std::string_view kind = last_part(*type->string());
@@ -308,7 +315,8 @@ Status read_prompts(SettingsFile& file, SentenceModules& modules) {
     if (known == name) modules.default_prompt = text;
   }
   const bool own = name == "query" || name == "document";
-  if (!modules.default_prompt && !own) file.refuse("default_prompt_name", "is \"" + printable(name) + "\", which \"prompts\" lacks");
+  if (!modules.default_prompt && !own)
+    file.refuse("default_prompt_name", "is \"" + printable(name) + "\", which \"prompts\" lacks");
   return file.status();
 }
 

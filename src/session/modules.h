@@ -37,8 +37,8 @@ enum class DenseActivation : std::uint8_t {
 struct DenseModule {
   std::int64_t inputs = 0, outputs = 0;
   DenseActivation activation = DenseActivation::kTanh;
-  std::vector<float> weight;    ///< [outputs, inputs]
-  std::vector<float> bias;      ///< [outputs], or empty
+  std::vector<float> weight;  ///< [outputs, inputs]
+  std::vector<float> bias;    ///< [outputs], or empty
   bool use_residual = false;
   std::vector<float> residual;  ///< [outputs, inputs], or empty: x itself
   std::string config;           ///< the file that describes it, for messages
@@ -66,7 +66,7 @@ struct PoolingModule {
 struct SentenceModules {
   std::string model_folder;  ///< where config.json and the weights are: the folder, or one within it
   PoolingModule pooling;
-  std::vector<VectorModule> after;  ///< what follows pooling, in order; Dropout does nothing and is left out
+  std::vector<VectorModule> after;         ///< what follows pooling, in order; Dropout does nothing and is left out
   std::optional<std::int64_t> max_length;  ///< tokens of a text, special ones included
   bool lower_case = false;
   std::vector<std::pair<std::string, std::string>> prompts;  ///< by name, in the order of the file
@@ -77,8 +77,9 @@ struct SentenceModules {
   std::vector<std::string> files;  ///< paths of everything that was read here
 };
 
-/// Reads a folder with or without modules.json; without one no other settings of sentence-transformers hold, and pooling
-/// is the mean, or the last token where the architecture named in config.json is a causal language model. Errors: kModel with file and field.
+/// Reads a folder with or without modules.json; without one no other settings of sentence-transformers hold, and
+/// pooling is the mean, or the last token where the architecture named in config.json is a causal language model.
+/// Errors: kModel with file and field.
 [[nodiscard]] Result<SentenceModules> read_modules(const std::string& folder);
 
 }  // namespace layerscope

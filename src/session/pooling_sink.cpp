@@ -16,12 +16,16 @@ PoolingSink::PoolingSink(const std::vector<Pooling>& modes, std::int64_t skip, c
       offsets_(batch.inputs[static_cast<std::size_t>(stack)].offsets),
       take_(std::move(take)) {}
 
-bool PoolingSink::has(Pooling mode) const noexcept { return std::find(modes_.begin(), modes_.end(), mode) != modes_.end(); }
+bool PoolingSink::has(Pooling mode) const noexcept {
+  return std::find(modes_.begin(), modes_.end(), mode) != modes_.end();
+}
 
 Status PoolingSink::accept(const StateFrame& frame) {
   if (frame.first_row == 0) {
-    const auto found = std::find(batch_.tags.begin() + static_cast<std::ptrdiff_t>(sequence_), batch_.tags.end(), frame.tag);
-    const auto place = found != batch_.tags.end() ? found : std::find(batch_.tags.begin(), batch_.tags.end(), frame.tag);
+    const auto found =
+        std::find(batch_.tags.begin() + static_cast<std::ptrdiff_t>(sequence_), batch_.tags.end(), frame.tag);
+    const auto place =
+        found != batch_.tags.end() ? found : std::find(batch_.tags.begin(), batch_.tags.end(), frame.tag);
     sequence_ = static_cast<std::size_t>(place - batch_.tags.begin());
     begin(offsets_[sequence_ + 1] - offsets_[sequence_], static_cast<std::size_t>(frame.rows.width));
   }

@@ -31,7 +31,8 @@ double dot(const float* a, const float* b, std::size_t size) {
   std::array<double, 8> sums{};
   std::size_t i = 0;
   for (; i + sums.size() <= size; i += sums.size()) {
-    for (std::size_t k = 0; k < sums.size(); ++k) sums[k] += static_cast<double>(a[i + k]) * static_cast<double>(b[i + k]);
+    for (std::size_t k = 0; k < sums.size(); ++k)
+      sums[k] += static_cast<double>(a[i + k]) * static_cast<double>(b[i + k]);
   }
   for (; i < size; ++i) sums[0] += static_cast<double>(a[i]) * static_cast<double>(b[i]);
   return ((sums[0] + sums[1]) + (sums[2] + sums[3])) + ((sums[4] + sums[5]) + (sums[6] + sums[7]));
@@ -63,8 +64,9 @@ void apply_module(const LayerNormModule& norm, std::vector<float>& vector) {
   for (const float value : vector) squares += (static_cast<double>(value) - mean) * (static_cast<double>(value) - mean);
   const double scale = 1 / std::sqrt(squares / size + kEpsilon);
   for (std::size_t i = 0; i < vector.size(); ++i) {
-    vector[i] = static_cast<float>((static_cast<double>(vector[i]) - mean) * scale * static_cast<double>(norm.weight[i]) +
-                                   static_cast<double>(norm.bias[i]));
+    vector[i] =
+        static_cast<float>((static_cast<double>(vector[i]) - mean) * scale * static_cast<double>(norm.weight[i]) +
+                           static_cast<double>(norm.bias[i]));
   }
 }
 

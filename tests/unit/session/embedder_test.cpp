@@ -18,7 +18,8 @@ using ::testing::HasSubstr;
 
 const Json& cases() {
   static const Json json =
-      read_json_file(std::string(LAYERSCOPE_SOURCE_DIR) + "/tests/data/sentence/cases.json", ErrorCode::kRuntime).value();
+      read_json_file(std::string(LAYERSCOPE_SOURCE_DIR) + "/tests/data/sentence/cases.json", ErrorCode::kRuntime)
+          .value();
   return json;
 }
 
@@ -30,9 +31,7 @@ const Json& case_named(std::string_view name) {
   return cases();
 }
 
-double number(const Json& json) {
-  return json.real() != nullptr ? *json.real() : static_cast<double>(*json.integer());
-}
+double number(const Json& json) { return json.real() != nullptr ? *json.real() : static_cast<double>(*json.integer()); }
 
 void flatten(const Json& json, std::vector<std::int64_t>& shape, std::string& bytes, std::size_t depth = 0) {
   if (json.array() == nullptr) {
@@ -165,7 +164,8 @@ TEST(Embedder, PoolsAnotherLayerAnotherWay) {
   EXPECT_EQ(vectors({.mix = "2=1"}), last);
   EXPECT_NE(vectors({.layers = "0"}), last);
   EXPECT_EQ(vectors({.pool = Pooling::kMean}), last);
-  EXPECT_EQ(vectors({.pool = Pooling::kMax}), Folder(case_named("old-max")).open().value()->embed(std::span<const TextRow>(rows), 1).value());
+  EXPECT_EQ(vectors({.pool = Pooling::kMax}),
+            Folder(case_named("old-max")).open().value()->embed(std::span<const TextRow>(rows), 1).value());
   EXPECT_THAT(folder.refusal(ErrorCode::kUsage, {.layers = "0..1"}), HasSubstr("2 layers"));
   EXPECT_THAT(folder.refusal(ErrorCode::kUsage, {.layers = "9"}), HasSubstr("9"));
   EXPECT_THAT(folder.refusal(ErrorCode::kUsage, {.layers = "0", .mix = "0..1"}), HasSubstr("--mix"));
@@ -191,7 +191,8 @@ TEST(Embedder, RefusesModulesThatItDoesNotKnow) {
   };
   EXPECT_THAT(with("sentence_transformers.models.Dense", "custom_module.Head"),
               ::testing::AllOf(HasSubstr("modules.json"), HasSubstr("custom_module.Head")));
-  EXPECT_THAT(with("sentence_transformers.models.Dense", "sentence_transformers.models.LSTM"), HasSubstr("models.LSTM"));
+  EXPECT_THAT(with("sentence_transformers.models.Dense", "sentence_transformers.models.LSTM"),
+              HasSubstr("models.LSTM"));
   EXPECT_THAT(with("sentence_transformers.models.Pooling", "sentence_transformers.models.Dense"), HasSubstr("Dense"));
   EXPECT_THAT(with("\"1_Pooling\"", "\"../1_Pooling\""), HasSubstr("out of the folder"));
   EXPECT_THAT(with("\"1_Pooling\"", "\"/etc\""), HasSubstr("/etc"));
