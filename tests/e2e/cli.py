@@ -238,7 +238,7 @@ def vectors_are_the_same_wherever_they_go():
         assert npy_rows(f"{folder}/a.npy") == vectors
         run("embed", BERT, "-i", rows, "-o", f"{folder}/run", "-q")
         shard = read_shard(f"{folder}/run/shard-00000.safetensors")
-        assert floats(shard["embedding"]) == [value for vector in vectors for value in vector]
+        assert floats(shard["embedding"])[1] == [value for vector in vectors for value in vector]
         alone = ids_file(folder, [{"ids": [1 + 77 % 90] * (1 + 77 % 13)}], "one.jsonl")
         assert objects(run("embed", BERT, "-i", alone, "--json").stdout)[0]["embedding"] == printed[77]["embedding"]
 
@@ -316,7 +316,7 @@ def demo_model_vectors_are_those_of_sentence_transformers():
         expected = reference.get(f"r{row['row']}.embedding")
         if expected is None:
             continue
-        pairs = list(zip(row["embedding"], floats(expected), strict=True))
+        pairs = list(zip(row["embedding"], floats(expected)[1], strict=True))
         assert max(abs(a - b) for a, b in pairs) < 1e-5, row["row"]
         assert sum(a * b for a, b in pairs) > 1 - 1e-6, row["row"]
 
