@@ -4,6 +4,9 @@
 #include <array>
 #include <cmath>
 #include <cstring>
+#include <filesystem>
+#include <string>
+#include <vector>
 
 #include "base/half.h"
 #include "base/try.h"
@@ -278,10 +281,20 @@ Status read_model_files(SentenceModules& modules, bool with_list) {
   return {};
 }
 
+// The files "sentence_*_config.json" of a folder, by name: which word stands in the middle depends on who wrote it.
+std::vector<std::string> transformer_settings(const std::string& folder) {
+  std::vector<std::string> paths;
+  std::error_code error;
+  for (std::filesystem::directory_iterator entry(folder, error), end; !error && entry != end; entry.increment(error)) {
+    const std::string name = entry->path().filename().string();
+    if (name.starts_with("sentence_") && name.ends_with("_config.json")) paths.push_back(folder + "/" + name);
+  }
+  std::sort(paths.begin(), paths.end());
+  return paths;
+}
+
 Status read_transformer(SentenceModules& modules) {
-  for (const char* kind : {"bert", "roberta", "distilbert", "camembert", "albert", "xlm-roberta", "xlnet"}) {
-    const std::string path = modules.model_folder + "/sentence_" + kind + "_config.json";
-    if (!file_exists(path)) continue;
+  for (const std::string& path : transformer_settings(modules.model_folder)) {
     LAYERSCOPE_ASSIGN(SettingsFile file, SettingsFile::open(path));
     if (const std::optional<std::int64_t> limit = file.size("max_seq_length")) modules.max_length = limit;
     modules.lower_case = file.boolean("do_lower_case", false);

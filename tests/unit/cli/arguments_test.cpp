@@ -156,10 +156,27 @@ TEST(Arguments, EmbedTakesEverythingItNames) {
   const auto plain = parsed<EmbedArguments>({"embed", "m", "t"});
   EXPECT_TRUE(plain.options.tokenize.truncate);
   EXPECT_FALSE(plain.options.pool || plain.options.normalize || plain.options.prompt || plain.options.truncate_dim);
-  const auto embed =
-      parsed<EmbedArguments>({"embed", "m", "t", "-o", "v.npy", "--precision", "ubinary", "--prompt-name", "query",
-                              "--layer", "-2", "--pool", "last", "--truncate-dim", "64", "--no-normalize", "--on-long",
-                              "error", "--max-length", "9", "--overwrite"});
+  const auto embed = parsed<EmbedArguments>({"embed",
+                                             "m",
+                                             "t",
+                                             "-o",
+                                             "v.npy",
+                                             "--precision",
+                                             "ubinary",
+                                             "--prompt-name",
+                                             "query",
+                                             "--layer",
+                                             "-2",
+                                             "--pool",
+                                             "last",
+                                             "--truncate-dim",
+                                             "64",
+                                             "--no-normalize",
+                                             "--on-long",
+                                             "error",
+                                             "--max-length",
+                                             "9",
+                                             "--overwrite"});
   EXPECT_TRUE(embed.npy());
   EXPECT_EQ(embed.precision, VectorPrecision::kUbinary);
   EXPECT_EQ(embed.options.prompt_name, "query");
