@@ -17,8 +17,9 @@ struct OpenOptions {
   std::string dtype =
       "f32";  ///< "f32": everything in float32; "bf16": weights and inputs of matrix products in bfloat16
   std::string device = "cpu";
-  std::string isa;      ///< force a lower instruction set; empty: the best of the machine
-  bool weights = true;  ///< false: only config, names and shapes (inspect, tokenize)
+  std::string isa;          ///< force a lower instruction set; empty: the best of the machine
+  bool weights = true;      ///< false: only config, names and shapes (inspect, tokenize)
+  bool lower_case = false;  ///< lower-case texts first, as sentence-transformers' `do_lower_case`
 };
 
 /// Token ids of one stack of one row.

@@ -41,12 +41,12 @@ std::vector<std::string_view> flag_names(Command command) {
 Error unknown_flag(std::string_view word, Command command) {
   const std::string_view name = word.substr(0, word.find('='));
   const std::string_view command_name = command_row(command).name;
+  const std::string hint = suggestion(name, flag_names(command));
   for (const FlagRow& row : flag_table()) {
     if (!row.takes(command) && (name == row.long_name || name == row.short_name)) {
-      return usage(fmt::format("{}: not a flag of {}", name, command_name));
+      return usage(fmt::format("{}: not a flag of {}{}", name, command_name, hint));
     }
   }
-  const std::string hint = suggestion(name, flag_names(command));
   if (!hint.empty()) return usage(fmt::format("{}: unknown flag{}", name, hint));
   return usage(fmt::format("{}: unknown flag (see layerscope {} --help; a text that begins with - goes after --)", name,
                            command_name));
@@ -161,7 +161,8 @@ Result<InputArguments> input_arguments(const Words& words) {
   input.json_lines = words.text(Flag::kInputFormat, "text") == "jsonl";
   input.skip_bad = words.text(Flag::kOnBad, "stop") == "skip";
   input.tokenize.add_special_tokens = !words.on(Flag::kNoSpecialTokens);
-  input.tokenize.truncate = words.text(Flag::kOnLong, "error") == "truncate";
+  input.tokenize.truncate =
+      words.text(Flag::kOnLong, words.command == Command::kEmbed ? "truncate" : "error") == "truncate";
   if (words.given(Flag::kMaxLength)) {
     LAYERSCOPE_ASSIGN(input.tokenize.max_length,
                       integer<std::int64_t>(Flag::kMaxLength, words.text(Flag::kMaxLength, ""), 1,
@@ -174,6 +175,32 @@ Result<InputArguments> input_arguments(const Words& words) {
   if (words.given(Flag::kInputFormat) && input.path != "-")
     return usage("--input-format: only for -i - (a file says it by its name)");
   return input;
+}
+
+ProgressMode progress_mode(const Words& words) {
+  const std::string progress = words.text(Flag::kProgress, "auto");
+  return progress == "bar"    ? ProgressMode::kBar
+         : progress == "json" ? ProgressMode::kJson
+         : progress == "none" ? ProgressMode::kNone
+                              : ProgressMode::kAuto;
+}
+
+// What a run folder can be asked for, by either command that makes one.
+template <class Arguments>
+Status folder_arguments(const Words& words, const Environment& environment, Arguments& arguments) {
+  if (words.given(Flag::kShardSize)) {
+    const std::string text = words.text(Flag::kShardSize, "");
+    const std::optional<std::uint64_t> size = parse_size(text);
+    if (!size) return usage(fmt::format("--shard-size {}: expected a size such as 256MiB, 8MB or 1000000", text));
+    arguments.shard_bytes = *size;
+  }
+  if (words.given(Flag::kShard)) {
+    LAYERSCOPE_ASSIGN(arguments.part, parse_shard(words.text(Flag::kShard, ""), environment));
+  }
+  arguments.overwrite = words.on(Flag::kOverwrite);
+  arguments.dry_run = words.on(Flag::kDryRun);
+  arguments.progress = progress_mode(words);
+  return {};
 }
 
 Result<StatesArguments> states_arguments(const Words& words, const CommonArguments& common,
@@ -209,26 +236,63 @@ Result<StatesArguments> states_arguments(const Words& words, const CommonArgumen
     LAYERSCOPE_ASSIGN(request.seed, integer<std::uint64_t>(Flag::kSeed, words.text(Flag::kSeed, ""), 0,
                                                            std::numeric_limits<std::uint64_t>::max()));
   }
-  if (words.given(Flag::kShardSize)) {
-    const std::string text = words.text(Flag::kShardSize, "");
-    const std::optional<std::uint64_t> size = parse_size(text);
-    if (!size) return usage(fmt::format("--shard-size {}: expected a size such as 256MiB, 8MB or 1000000", text));
-    states.shard_bytes = *size;
-  }
-  if (words.given(Flag::kShard)) {
-    LAYERSCOPE_ASSIGN(states.part, parse_shard(words.text(Flag::kShard, ""), environment));
-  }
-  states.overwrite = words.on(Flag::kOverwrite);
-  states.dry_run = words.on(Flag::kDryRun);
+  LAYERSCOPE_TRY(folder_arguments(words, environment, states));
   states.all = words.on(Flag::kAll);
   const std::string measure = words.text(Flag::kMeasure, "norm");
   states.measure = measure == "step" ? Measure::kStep : measure == "drift" ? Measure::kDrift : Measure::kNorm;
-  const std::string progress = words.text(Flag::kProgress, "auto");
-  states.progress = progress == "bar"    ? ProgressMode::kBar
-                    : progress == "json" ? ProgressMode::kJson
-                    : progress == "none" ? ProgressMode::kNone
-                                         : ProgressMode::kAuto;
   return states;
+}
+
+Status vector_arguments(const Words& words, EmbedOptions& options) {
+  const auto given = [&](Flag flag) -> std::optional<std::string> {
+    return words.given(flag) ? std::optional(words.text(flag, "")) : std::nullopt;
+  };
+  options.prompt = given(Flag::kPrompt);
+  options.prompt_name = given(Flag::kPromptName);
+  options.layers = words.text(Flag::kLayer, "");
+  options.mix = words.text(Flag::kMix, "");
+  for (const Flag flag : {Flag::kLayer, Flag::kMix}) {
+    if (words.given(flag) && words.text(flag, "").empty())
+      return usage(fmt::format("{}: an empty value", flag_row(flag).long_name));
+  }
+  if (words.given(Flag::kPool)) options.pool = pooling_from_name(words.text(Flag::kPool, ""));
+  if (words.given(Flag::kTruncateDim)) {
+    LAYERSCOPE_ASSIGN(options.truncate_dim,
+                      integer<std::int64_t>(Flag::kTruncateDim, words.text(Flag::kTruncateDim, ""), 1,
+                                            std::numeric_limits<std::int32_t>::max()));
+  }
+  if (words.on(Flag::kNormalize) && words.on(Flag::kNoNormalize))
+    return usage("--normalize and --no-normalize: only one of them can hold");
+  if (words.on(Flag::kNormalize)) options.normalize = true;
+  if (words.on(Flag::kNoNormalize)) options.normalize = false;
+  return {};
+}
+
+Result<EmbedArguments> embed_arguments(const Words& words, const Environment& environment) {
+  EmbedArguments embed;
+  LAYERSCOPE_ASSIGN(embed.input, input_arguments(words));
+  embed.model = words.positionals.front();
+  embed.output = words.text(Flag::kOutput, "");
+  if (words.given(Flag::kOutput) && embed.output.empty()) return usage("--output: an empty name");
+  LAYERSCOPE_TRY(vector_arguments(words, embed.options));
+  embed.options.tokenize = embed.input.tokenize;
+  const bool folder = !embed.output.empty() && !embed.npy();
+  for (const Flag flag : {Flag::kShardSize, Flag::kShard, Flag::kDryRun}) {
+    if (words.given(flag) && !folder)
+      return usage(fmt::format("{}: only together with -o RUN", flag_row(flag).long_name));
+  }
+  for (const Flag flag : {Flag::kOverwrite, Flag::kProgress}) {
+    if (words.given(flag) && embed.output.empty())
+      return usage(fmt::format("{}: only together with -o", flag_row(flag).long_name));
+  }
+  LAYERSCOPE_TRY(folder_arguments(words, environment, embed));
+  const std::vector<std::string_view> precisions = split_choices(flag_row(Flag::kPrecision).choices);
+  const std::string precision = words.text(Flag::kPrecision, "float32");
+  embed.precision =
+      static_cast<VectorPrecision>(std::ranges::find(precisions, std::string_view(precision)) - precisions.begin());
+  if (embed.precision != VectorPrecision::kFloat32 && !embed.npy())
+    return usage(fmt::format("--precision {}: only together with -o FILE.npy", precision));
+  return embed;
 }
 
 Result<ExportArguments> export_arguments(const Words& words) {
@@ -278,6 +342,10 @@ Result<Invocation> interpret(const Words& words, const Environment& environment)
     }
     case Command::kStates: {
       LAYERSCOPE_ASSIGN(invocation.request, states_arguments(words, invocation.common, environment));
+      break;
+    }
+    case Command::kEmbed: {
+      LAYERSCOPE_ASSIGN(invocation.request, embed_arguments(words, environment));
       break;
     }
     case Command::kVerify:

@@ -14,6 +14,7 @@
 #include "layerscope/error.h"
 #include "layerscope/model.h"
 #include "layerscope/tap.h"
+#include "session/embedder.h"
 #include "store/run.h"
 
 namespace layerscope::cli {
@@ -25,7 +26,9 @@ struct CommonArguments {
   bool json = false, quiet = false, color = false, no_color = false;
   int threads = 0;  ///< 0: all cores
   std::string dtype = "f32", device = "cpu", isa;
-  [[nodiscard]] OpenOptions open_options(bool weights) const { return {dtype, device, isa, weights}; }
+  [[nodiscard]] OpenOptions open_options(bool weights) const {
+    return {.dtype = dtype, .device = device, .isa = isa, .weights = weights};
+  }
 };
 
 struct InputArguments {
@@ -64,6 +67,21 @@ struct StatesArguments {
   Measure measure = Measure::kNorm;
   ProgressMode progress = ProgressMode::kAuto;
 };
+/// How elements of a .npy of vectors are stored (sentence_transformers.quantize_embeddings).
+enum class VectorPrecision : std::uint8_t { kFloat32, kInt8, kUint8, kBinary, kUbinary };
+
+struct EmbedArguments {
+  std::string model;
+  InputArguments input;
+  EmbedOptions options;
+  std::string output;  ///< FILE.npy or a run folder; empty: matrix or JSON lines
+  VectorPrecision precision = VectorPrecision::kFloat32;
+  std::uint64_t shard_bytes = std::uint64_t{256} << 20;
+  std::optional<std::pair<int, int>> part;
+  bool overwrite = false, dry_run = false;
+  ProgressMode progress = ProgressMode::kAuto;
+  [[nodiscard]] bool npy() const { return output.ends_with(".npy"); }
+};
 struct VerifyArguments {
   std::string run;
 };
@@ -83,8 +101,8 @@ struct HelpArguments {
 
 struct Invocation {
   CommonArguments common;
-  std::variant<HelpArguments, VersionArguments, InspectArguments, TokenizeArguments, StatesArguments, VerifyArguments,
-               ExportArguments, CompletionArguments, ManArguments>
+  std::variant<HelpArguments, VersionArguments, InspectArguments, TokenizeArguments, StatesArguments, EmbedArguments,
+               VerifyArguments, ExportArguments, CompletionArguments, ManArguments>
       request;
 };
 

@@ -40,6 +40,7 @@ struct Dispatch {
   Result<int> operator()(const InspectArguments& arguments) { return run_inspect(arguments, context); }
   Result<int> operator()(const TokenizeArguments& arguments) { return run_tokenize(arguments, context); }
   Result<int> operator()(const StatesArguments& arguments) { return run_states(arguments, context); }
+  Result<int> operator()(const EmbedArguments& arguments) { return run_embed(arguments, context); }
   Result<int> operator()(const VerifyArguments& arguments) { return run_verify(arguments, context); }
   Result<int> operator()(const ExportArguments& arguments) { return run_export(arguments, context); }
 };
@@ -61,7 +62,8 @@ int run(const std::vector<std::string>& arguments, const Streams& streams) {
   }
   const CommonArguments& common = invocation->common;
   const auto* const states = std::get_if<StatesArguments>(&invocation->request);
-  catch_signals(states != nullptr && !states->output.empty());
+  const auto* const embed = std::get_if<EmbedArguments>(&invocation->request);
+  catch_signals((states != nullptr && !states->output.empty()) || (embed != nullptr && !embed->output.empty()));
   const Terminal terminal = detect_terminal(streams.out, streams.err, common, environment);
   Messages messages(err, common.json, common.quiet);
   Context context{common, terminal, out, messages};

@@ -2,13 +2,16 @@
 // of a run that did not fail (0, 3 or 6).
 #pragma once
 
+#include <functional>
 #include <memory>
 #include <string>
 
 #include "cli/arguments.h"
 #include "cli/output.h"
 #include "cli/terminal.h"
+#include "job/states_job.h"
 #include "layerscope/error.h"
+#include "session/embedder.h"
 
 namespace layerscope::cli {
 
@@ -29,6 +32,19 @@ struct Context {
 [[nodiscard]] Result<int> run_states_picture(const Model& model, const StatesArguments& arguments, Context& context);
 [[nodiscard]] Result<int> run_states_json(const Model& model, const StatesArguments& arguments, Context& context);
 [[nodiscard]] Result<int> run_states_folder(const Model& model, const StatesArguments& arguments, Context& context);
+/// `embed`: chooses between a run folder, a .npy file, JSON lines and the matrix.
+[[nodiscard]] Result<int> run_embed(const EmbedArguments& arguments, Context& context);
+[[nodiscard]] Result<int> run_embed_npy(const Embedder& embedder, const EmbedArguments& arguments, Context& context);
+
+/// A bulk job into a run folder, with progress, signals and the summary.
+struct FolderJob {
+  const InputArguments& input;
+  StatesJobOptions options;
+  ProgressMode progress = ProgressMode::kAuto;
+  std::function<Result<JobResult>(RowReader&, const StatesJobOptions&, const JobHooks&)> run;
+};
+[[nodiscard]] Result<int> run_folder_job(const FolderJob& job, Context& context);
+
 [[nodiscard]] Result<int> run_verify(const VerifyArguments& arguments, Context& context);
 [[nodiscard]] Result<int> run_export(const ExportArguments& arguments, Context& context);
 

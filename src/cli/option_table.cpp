@@ -10,10 +10,12 @@ constexpr std::uint32_t bit(Command command) { return 1U << static_cast<unsigned
 constexpr std::uint32_t kInspect = bit(Command::kInspect);
 constexpr std::uint32_t kTokenize = bit(Command::kTokenize);
 constexpr std::uint32_t kStates = bit(Command::kStates);
+constexpr std::uint32_t kEmbed = bit(Command::kEmbed);
 constexpr std::uint32_t kVerify = bit(Command::kVerify);
 constexpr std::uint32_t kExport = bit(Command::kExport);
-constexpr std::uint32_t kReading = kTokenize | kStates;
-constexpr std::uint32_t kWorking = kInspect | kTokenize | kStates | kVerify | kExport;
+constexpr std::uint32_t kReading = kTokenize | kStates | kEmbed;
+constexpr std::uint32_t kRunning = kStates | kEmbed;
+constexpr std::uint32_t kWorking = kInspect | kTokenize | kStates | kEmbed | kVerify | kExport;
 constexpr std::uint32_t kEvery = kWorking | bit(Command::kCompletion) | bit(Command::kMan);
 
 constexpr std::array kCommands{
@@ -36,6 +38,16 @@ constexpr std::array kCommands{
         "layerscope states models/all-MiniLM-L6-v2 \"The bank of the river\"\n"
         "layerscope states models/all-MiniLM-L6-v2 -i texts.txt -o run --layers 0,-1\n"
         "layerscope states models/all-MiniLM-L6-v2 -i texts.txt -o run --pool mean --save-dtype f16"},
+    CommandRow{
+        Command::kEmbed, "embed", "MODEL [TEXT...]", "one vector a text, as the folder's authors meant it",
+        "Reads a sentence-transformers folder as it is: prompts, length limit, pooling, Dense, LayerNorm and\n"
+        "Normalize modules. A folder without modules.json is pooled by its mean, a causal language model by its\n"
+        "last token. Without -o the texts are compared on the terminal; with --json every vector is printed. With\n"
+        "-o FILE.npy the vectors become one array, with any other -o a run folder that can be resumed.",
+        "layerscope embed models/all-MiniLM-L6-v2 \"a cat\" \"a kitten\" \"a treaty\"\n"
+        "layerscope embed models/all-MiniLM-L6-v2 -i texts.txt -o vectors.npy\n"
+        "layerscope embed models/all-MiniLM-L6-v2 -i texts.txt -o vectors\n"
+        "layerscope embed models/all-MiniLM-L6-v2 \"a cat\" --layer 4 --pool max --json"},
     CommandRow{
         Command::kVerify, "verify", "RUN", "whether a run folder holds what was written",
         "Reads every byte of a run folder and checks manifest, journal, sizes and hashes. An incomplete run whose\n"
@@ -62,8 +74,8 @@ constexpr std::array kFlags{
             "what stdin holds"},
     FlagRow{Flag::kOnBad, FlagGroup::kInput, kReading, "", "--on-bad", "ACTION", "stop|skip", "stop",
             "what to do with a row that cannot be processed"},
-    FlagRow{Flag::kOnLong, FlagGroup::kInput, kReading, "", "--on-long", "ACTION", "error|truncate", "error",
-            "what to do with a text that is too long"},
+    FlagRow{Flag::kOnLong, FlagGroup::kInput, kReading, "", "--on-long", "ACTION", "error|truncate",
+            "error; embed: truncate", "what to do with a text that is too long"},
     FlagRow{Flag::kMaxLength, FlagGroup::kInput, kReading, "", "--max-length", "N", "", "what the model can read",
             "most tokens of a row, special tokens included"},
     FlagRow{Flag::kNoSpecialTokens, FlagGroup::kInput, kReading, "", "--no-special-tokens", "", "", "",
@@ -75,22 +87,38 @@ constexpr std::array kFlags{
             "sites by name, with globs: block.*.mlp.out,final (inspect lists them)"},
     FlagRow{Flag::kPositions, FlagGroup::kObserve, kStates, "", "--positions", "LIST", "", "all",
             "all, first, last, positions such as 0,1,-1, or sample:K"},
-    FlagRow{Flag::kPool, FlagGroup::kObserve, kStates, "", "--pool", "HOW",
-            "none|cls|mean|max|mean_sqrt|weightedmean|last", "none", "one vector a row instead of one a token"},
-    FlagRow{Flag::kMix, FlagGroup::kObserve, kStates, "", "--mix", "WEIGHTS", "", "",
-            "one weighted sum of layers as the site mix: 4=0.5,8=0.5, or 0..12 for their mean"},
+    FlagRow{Flag::kPool, FlagGroup::kObserve, kRunning, "", "--pool", "HOW",
+            "none|cls|mean|max|mean_sqrt|weightedmean|last", "none; embed: the folder's",
+            "one vector a row instead of one a token"},
+    FlagRow{Flag::kMix, FlagGroup::kObserve, kRunning, "", "--mix", "WEIGHTS", "", "",
+            "one weighted sum of layers: 4=0.5,8=0.5, or 0..12 for their mean; states stores it as the site mix"},
     FlagRow{Flag::kSeed, FlagGroup::kObserve, kStates, "", "--seed", "N", "", "0", "seed of sample:K"},
-    FlagRow{Flag::kOutput, FlagGroup::kOutput, kStates | kExport, "-o", "--output", "PATH", "", "",
-            "where to write: the run folder, or the exported file or folder"},
+    FlagRow{Flag::kLayer, FlagGroup::kVector, kEmbed, "", "--layer", "K", "", "the last",
+            "the layer that is pooled: 0 the embedding, k after block k, -1 the last"},
+    FlagRow{Flag::kPrompt, FlagGroup::kVector, kEmbed, "", "--prompt", "TEXT", "", "the folder's default",
+            "text put before every text"},
+    FlagRow{Flag::kPromptName, FlagGroup::kVector, kEmbed, "", "--prompt-name", "NAME", "", "",
+            "a prompt of config_sentence_transformers.json"},
+    FlagRow{Flag::kTruncateDim, FlagGroup::kVector, kEmbed, "", "--truncate-dim", "N", "", "the folder's",
+            "keep the first N elements of a vector (it is not normalized again without --normalize)"},
+    FlagRow{Flag::kNormalize, FlagGroup::kVector, kEmbed, "", "--normalize", "", "", "",
+            "bring every vector to length 1 at the end"},
+    FlagRow{Flag::kNoNormalize, FlagGroup::kVector, kEmbed, "", "--no-normalize", "", "", "",
+            "leave out the folder's Normalize module"},
+    FlagRow{Flag::kPrecision, FlagGroup::kVector, kEmbed, "", "--precision", "TYPE",
+            "float32|int8|uint8|binary|ubinary", "float32",
+            "quantize a .npy as sentence-transformers does; int8 and uint8 take their ranges from the vectors written"},
+    FlagRow{Flag::kOutput, FlagGroup::kOutput, kRunning | kExport, "-o", "--output", "PATH", "", "",
+            "where to write: the run folder, a .npy of embed, or the exported file or folder"},
     FlagRow{Flag::kSaveDtype, FlagGroup::kOutput, kStates, "", "--save-dtype", "TYPE", "f32|f16|bf16", "f32",
             "type of the stored states"},
-    FlagRow{Flag::kShardSize, FlagGroup::kOutput, kStates, "", "--shard-size", "SIZE", "", "256MiB",
+    FlagRow{Flag::kShardSize, FlagGroup::kOutput, kRunning, "", "--shard-size", "SIZE", "", "256MiB",
             "bytes at which a shard closes: 256MiB, 8MB, 1000000"},
-    FlagRow{Flag::kShard, FlagGroup::kOutput, kStates, "", "--shard", "I/N", "", "",
+    FlagRow{Flag::kShard, FlagGroup::kOutput, kRunning, "", "--shard", "I/N", "", "",
             "only rows with number mod N = I, into part-I; auto/N takes I from a Slurm or Kubernetes array job"},
-    FlagRow{Flag::kOverwrite, FlagGroup::kOutput, kStates | kExport, "", "--overwrite", "", "", "",
+    FlagRow{Flag::kOverwrite, FlagGroup::kOutput, kRunning | kExport, "", "--overwrite", "", "", "",
             "start anew where something exists already"},
-    FlagRow{Flag::kDryRun, FlagGroup::kOutput, kStates, "", "--dry-run", "", "", "",
+    FlagRow{Flag::kDryRun, FlagGroup::kOutput, kRunning, "", "--dry-run", "", "", "",
             "print the plan, its size and the estimated time, and write nothing"},
     FlagRow{Flag::kTo, FlagGroup::kOutput, kExport, "", "--to", "FORMAT", "npy|npz|safetensors", "", "format to write"},
     FlagRow{Flag::kAllowIncomplete, FlagGroup::kOutput, kExport, "", "--allow-incomplete", "", "", "",
@@ -109,7 +137,7 @@ constexpr std::array kFlags{
     FlagRow{Flag::kJson, FlagGroup::kMessages, kWorking, "", "--json", "", "", "",
             "print JSON, one object a line; errors too"},
     FlagRow{Flag::kQuiet, FlagGroup::kMessages, kWorking, "-q", "--quiet", "", "", "", "no progress, notes or summary"},
-    FlagRow{Flag::kProgress, FlagGroup::kMessages, kStates, "", "--progress", "HOW", "auto|bar|json|none", "auto",
+    FlagRow{Flag::kProgress, FlagGroup::kMessages, kRunning, "", "--progress", "HOW", "auto|bar|json|none", "auto",
             "progress on stderr: a bar on terminals, or a JSON line every 10 seconds"},
     FlagRow{Flag::kColor, FlagGroup::kMessages, kWorking, "", "--color", "", "", "",
             "colour even when stdout is no terminal"},
@@ -137,6 +165,7 @@ std::string_view group_title(FlagGroup group) noexcept {
   switch (group) {
     case FlagGroup::kInput: return "Input";
     case FlagGroup::kObserve: return "What to observe";
+    case FlagGroup::kVector: return "The vector";
     case FlagGroup::kOutput: return "Output";
     case FlagGroup::kPicture: return "On the terminal";
     case FlagGroup::kMachine: return "Machine";

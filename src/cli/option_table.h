@@ -8,7 +8,7 @@
 
 namespace layerscope::cli {
 
-enum class Command : std::uint8_t { kInspect, kTokenize, kStates, kVerify, kExport, kCompletion, kMan };
+enum class Command : std::uint8_t { kInspect, kTokenize, kStates, kEmbed, kVerify, kExport, kCompletion, kMan };
 
 enum class Flag : std::uint8_t {
   kInput,
@@ -23,6 +23,13 @@ enum class Flag : std::uint8_t {
   kPool,
   kMix,
   kSeed,
+  kLayer,
+  kPrompt,
+  kPromptName,
+  kTruncateDim,
+  kNormalize,
+  kNoNormalize,
+  kPrecision,
   kOutput,
   kSaveDtype,
   kShardSize,
@@ -47,7 +54,7 @@ enum class Flag : std::uint8_t {
 inline constexpr std::size_t kFlagCount = static_cast<std::size_t>(Flag::kHelp) + 1;
 
 /// Headings under which --help and the manual page list flags.
-enum class FlagGroup : std::uint8_t { kInput, kObserve, kOutput, kPicture, kMachine, kMessages };
+enum class FlagGroup : std::uint8_t { kInput, kObserve, kVector, kOutput, kPicture, kMachine, kMessages };
 
 struct CommandRow {
   Command command;

@@ -91,26 +91,34 @@ StatesJobOptions job_options(const StatesArguments& arguments, const CommonArgum
 }  // namespace
 
 Result<int> run_states_folder(const Model& model, const StatesArguments& arguments, Context& context) {
-  LAYERSCOPE_ASSIGN(const std::unique_ptr<RowReader> rows, open_input(arguments.input));
-  ProgressReporter progress(arguments.progress, context.terminal.stderr_is_terminal, context.terminal.columns,
+  const auto run = [&](RowReader& rows, const StatesJobOptions& options, const JobHooks& hooks) {
+    return run_states_job(model, rows, options, hooks);
+  };
+  return run_folder_job({arguments.input, job_options(arguments, context.common), arguments.progress, run}, context);
+}
+
+Result<int> run_folder_job(const FolderJob& job, Context& context) {
+  LAYERSCOPE_ASSIGN(const std::unique_ptr<RowReader> rows, open_input(job.input));
+  ProgressReporter progress(job.progress, context.terminal.stderr_is_terminal, context.terminal.columns,
                             context.messages);
   JobHooks hooks;
   hooks.progress = [&](const JobProgress& now) { progress.report(now); };
   hooks.skipped = [&](const Error& error) { context.messages.skipped(error); };
   hooks.note = [&](const std::string& text) { context.messages.note(text); };
   hooks.stop = &stop_requested();
-  Result<JobResult> result = run_states_job(model, *rows, job_options(arguments, context.common), hooks);
+  Result<JobResult> result = job.run(*rows, job.options, hooks);
   progress.finish();
   if (!result) return std::move(result).error();
   const bool json = context.common.json;
-  if (arguments.dry_run) {
-    context.out.write(json ? plan_json(arguments.output, *result) : plan_text(arguments.output, *result));
+  const std::string& folder = job.options.run_folder;
+  if (job.options.dry_run) {
+    context.out.write(json ? plan_json(folder, *result) : plan_text(folder, *result));
     return 0;
   }
   if (json) {
-    context.out.write(summary_json(arguments.output, *result));
+    context.out.write(summary_json(folder, *result));
   } else if (!result->already_complete) {
-    context.messages.note(summary_text(arguments.output, *result));
+    context.messages.note(summary_text(folder, *result));
   }
   return result->done.skipped > 0 ? 3 : 0;
 }

@@ -37,7 +37,7 @@ Manifest describe_run(const ModelInfo& info, const ShardSchema& schema, const Ro
                      {"device", text_json(info.device)},
                      {"positions", text_json(request.positions)},
                      {"seed", Json(static_cast<std::int64_t>(request.seed))},
-                     {"pool", text_json(pooling_name(request.pool))},
+                     {"pool", options.embedding.is_null() ? text_json(pooling_name(request.pool)) : Json()},
                      {"mix", text_json(request.mix)},
                      {"save_dtype", text_json(lower_case(dtype_name(request.save_dtype)))},
                      {"add_special_tokens", Json(tokenize.add_special_tokens)},
@@ -46,6 +46,7 @@ Manifest describe_run(const ModelInfo& info, const ShardSchema& schema, const Ro
                      {"on_bad", text_json(options.skip_bad ? "skip" : "stop")},
                      {"input", text_json(rows.kind())},
                      {"shard_size", Json(static_cast<std::int64_t>(options.shard_bytes))}};
+  if (!options.embedding.is_null()) manifest.config.emplace_back("embedding", options.embedding);
   manifest.model_path = info.path;
   manifest.model_type = info.model_type;
   manifest.parameters = info.parameters;

@@ -7,6 +7,7 @@
 #include <optional>
 #include <string>
 
+#include "base/json.h"
 #include "job/input.h"
 #include "layerscope/model.h"
 #include "layerscope/tap.h"
@@ -24,6 +25,7 @@ struct StatesJobOptions {
   bool dry_run = false;
   std::optional<std::pair<int, int>> part;  ///< --shard i/N
   std::int64_t batch_tokens = 0;            ///< tokens a worker takes at once; 0: chosen by the model
+  Json embedding;                           ///< how vectors are made, for the manifest; null for states
 };
 
 struct JobProgress {

@@ -95,6 +95,9 @@ Status open_folder(const std::string& folder, const OpenOptions& options, ModelS
   state.tokenizer = std::move(tokenizer.tokenizer);
   state.no_tokenizer = std::move(tokenizer.missing);
   if (state.tokenizer) {
+    if (options.lower_case) {
+      LAYERSCOPE_TRY(state.tokenizer->lower_first());
+    }
     state.info.files.insert(state.info.files.end(), tokenizer.files.begin(), tokenizer.files.end());
     state.info.tokenizer_hash = state.tokenizer->hash();
     state.info.has_tokenizer = true;

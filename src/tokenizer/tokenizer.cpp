@@ -172,6 +172,13 @@ Result<FolderTokenizer> Tokenizer::open_folder(const std::string& folder) {
   return result;
 }
 
+Status Tokenizer::lower_first() {
+  char* message = nullptr;
+  const int kind = layerscope_tokenizer_lower_first(state_->tokenizer.get(), &message);
+  if (kind != LAYERSCOPE_TOKENIZER_OK) return to_error(kind, message, state_->path);
+  return {};
+}
+
 Result<Encoding> Tokenizer::encode(std::string_view text, std::optional<std::string_view> pair,
                                    const EncodeOptions& options) const {
   const std::size_t pair_size = pair ? pair->size() : 0;

@@ -43,6 +43,9 @@ class Tokenizer {
   /// merges.txt, or from a sentencepiece model (docs/tokenizers.md). Errors: kModel for files that are damaged or lie,
   /// naming the file.
   [[nodiscard]] static Result<FolderTokenizer> open_folder(const std::string& folder);
+  /// Lower-cases every text before anything else, unless the tokenizer has such a step: `do_lower_case` of
+  /// sentence-transformers. To be called before the tokenizer is used. Errors: kModel.
+  [[nodiscard]] Status lower_first();
   ~Tokenizer();
   Tokenizer(const Tokenizer&) = delete;
   Tokenizer& operator=(const Tokenizer&) = delete;

@@ -47,6 +47,9 @@ typedef struct layerscope_file {
  * older ones. Messages begin with the name of the file that is at fault. */
 int layerscope_tokenizer_load_folder(const layerscope_file* files, size_t count, layerscope_tokenizer** tokenizer,
                                      char** error);
+/* Lower-cases every text before the tokenizer's own normalisation, unless that names lower-casing as a step. To be
+ * called before the tokenizer is shared. */
+int layerscope_tokenizer_lower_first(layerscope_tokenizer* tokenizer, char** error);
 void layerscope_tokenizer_free(layerscope_tokenizer* tokenizer);
 
 /* `pair` may be null. A negative `max_length` means no limit; otherwise special tokens count towards it. `target` asks

@@ -150,6 +150,14 @@ pub unsafe extern "C" fn layerscope_tokenizer_load_folder(
 /// # Safety
 /// See the header.
 #[no_mangle]
+pub unsafe extern "C" fn layerscope_tokenizer_lower_first(tokenizer: *mut Loaded, error: *mut *mut c_char) -> c_int {
+    let outcome = guarded(Kind::Model, || unsafe { &mut *tokenizer }.lower_first());
+    unsafe { report(outcome, error, |()| ()) }
+}
+
+/// # Safety
+/// See the header.
+#[no_mangle]
 pub unsafe extern "C" fn layerscope_tokenizer_free(tokenizer: *mut Loaded) {
     if !tokenizer.is_null() {
         drop(unsafe { Box::from_raw(tokenizer) });

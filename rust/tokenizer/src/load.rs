@@ -1,8 +1,9 @@
 //! From the bytes of a tokenizer.json to a tokenizer that is safe to use.
 
 use serde::Deserialize;
-use serde_json::Value;
+use serde_json::{json, Value};
 use tokenizers::models::ModelWrapper;
+use tokenizers::normalizers::NormalizerWrapper;
 use tokenizers::processors::PostProcessorWrapper;
 use tokenizers::{Encoding, PostProcessor, Tokenizer};
 
@@ -52,6 +53,26 @@ impl Loaded {
                 added.get(&id).is_some_and(|token| token.special)
             }
         }
+    }
+
+    /// Puts lower-casing before the normalizer, unless it names that step itself, as sentence-transformers does for
+    /// `do_lower_case`.
+    pub fn lower_first(&mut self) -> Result<(), Failure> {
+        let wrong = |e: serde_json::Error| Failure::new(Kind::Model, format!("the normalizer: {e}"));
+        let normalizer = serde_json::to_value(self.tokenizer.get_normalizer()).map_err(wrong)?;
+        let mut steps = match &normalizer {
+            Value::Null => vec![],
+            one if one["type"] == "Sequence" => one["normalizers"].as_array().cloned().unwrap_or_default(),
+            one => vec![one.clone()],
+        };
+        if steps.iter().any(|step| step["type"] == "Lowercase") {
+            return Ok(());
+        }
+        steps.insert(0, json!({"type": "Lowercase"}));
+        let sequence: NormalizerWrapper =
+            serde_json::from_value(json!({"type": "Sequence", "normalizers": steps})).map_err(wrong)?;
+        let done = self.tokenizer.with_normalizer(Some(sequence));
+        done.map(|_| ()).map_err(|e| Failure::new(Kind::Model, format!("the normalizer: {e}")))
     }
 
     /// Number of entries, added tokens included.

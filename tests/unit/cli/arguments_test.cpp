@@ -152,6 +152,46 @@ TEST(Arguments, ExportNeedsFormatAndTarget) {
   EXPECT_THAT(usage_error({"export", "run", "--to", "npz"}), HasSubstr("-o"));
 }
 
+TEST(Arguments, EmbedTakesEverythingItNames) {
+  const auto plain = parsed<EmbedArguments>({"embed", "m", "t"});
+  EXPECT_TRUE(plain.options.tokenize.truncate);
+  EXPECT_FALSE(plain.options.pool || plain.options.normalize || plain.options.prompt || plain.options.truncate_dim);
+  const auto embed = parsed<EmbedArguments>({"embed",
+                                             "m",
+                                             "t",
+                                             "-o",
+                                             "v.npy",
+                                             "--precision",
+                                             "ubinary",
+                                             "--prompt-name",
+                                             "query",
+                                             "--layer",
+                                             "-2",
+                                             "--pool",
+                                             "last",
+                                             "--truncate-dim",
+                                             "64",
+                                             "--no-normalize",
+                                             "--on-long",
+                                             "error",
+                                             "--max-length",
+                                             "9",
+                                             "--overwrite"});
+  EXPECT_TRUE(embed.npy());
+  EXPECT_EQ(embed.precision, VectorPrecision::kUbinary);
+  EXPECT_EQ(embed.options.prompt_name, "query");
+  EXPECT_EQ(embed.options.layers, "-2");
+  EXPECT_EQ(embed.options.pool, Pooling::kLast);
+  EXPECT_EQ(embed.options.truncate_dim, 64);
+  EXPECT_EQ(embed.options.normalize, false);
+  EXPECT_FALSE(embed.options.tokenize.truncate);
+  EXPECT_EQ(embed.options.tokenize.max_length, 9);
+  EXPECT_TRUE(embed.overwrite);
+  EXPECT_EQ(parsed<EmbedArguments>({"embed", "m", "t", "--prompt", ""}).options.prompt, "");
+  EXPECT_THAT(usage_error({"embed", "m", "t", "--normalize", "--no-normalize"}), HasSubstr("--no-normalize"));
+  EXPECT_THAT(usage_error({"embed", "m", "t", "-o", "run", "--precision", "int8"}), HasSubstr(".npy"));
+}
+
 TEST(Arguments, HelpAndVersion) {
   EXPECT_FALSE(parsed<HelpArguments>({"--help"}).command);
   EXPECT_EQ(parsed<HelpArguments>({"states", "--help"}).command, Command::kStates);

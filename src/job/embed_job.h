@@ -1,0 +1,14 @@
+// The bulk job of sentence vectors: rows in, a run folder whose one site is `embedding` out.
+#pragma once
+
+#include "job/states_job.h"
+#include "session/embedder.h"
+
+namespace layerscope {
+
+/// As run_states_job, with the embedder's way of reading texts. Of the options, `request` and `tokenize` are the
+/// embedder's and not looked at. The manifest's config holds Embedder::recipe() as "embedding".
+[[nodiscard]] Result<JobResult> run_embed_job(const Embedder& embedder, RowReader& rows,
+                                              const StatesJobOptions& options, const JobHooks& hooks);
+
+}  // namespace layerscope
