@@ -1,52 +1,13 @@
 // Embedder::tokenize and Embedder::embed of many rows.
 #include <algorithm>
-#include <atomic>
 #include <cstring>
-#include <exception>
-#include <mutex>
-#include <new>
-#include <thread>
 
 #include "base/try.h"
 #include "session/embedder.h"
+#include "session/workers.h"
 
 namespace layerscope {
 namespace {
-
-constexpr std::int64_t kBatchTokens = 1024;
-
-// Calls work(i) for i below `count` from several threads. The first error of the lowest i that failed.
-template <class Work>
-Status for_each_index(const Model& model, std::size_t count, int threads, const Work& work) {
-  const unsigned cores =
-      threads > 0 ? static_cast<unsigned>(threads) : std::max(1U, std::thread::hardware_concurrency());
-  std::atomic<std::size_t> next{0};
-  std::mutex mutex;
-  std::size_t failed = count;
-  Status status;
-  const auto loop = [&] {
-    model.enter_worker();
-    for (std::size_t i = next++; i < count; i = next++) {
-      Status done;
-      try {
-        done = work(i);
-      } catch (const std::bad_alloc&) {
-        done = Error{ErrorCode::kResource, "out of memory while rows were embedded"};
-      }
-      if (done) continue;
-      const std::lock_guard lock(mutex);
-      if (i < failed) {
-        failed = i;
-        status = std::move(done);
-      }
-      next = count;
-    }
-  };
-  std::vector<std::jthread> workers;
-  for (std::size_t i = 0; i < std::min<std::size_t>(cores, count); ++i) workers.emplace_back(loop);
-  workers.clear();
-  return status;
-}
 
 class Rows final : public Sink {
  public:
@@ -65,7 +26,7 @@ class Rows final : public Sink {
 
 std::vector<Result<ModelRow>> Embedder::tokenize(std::span<const TextRow> rows, int threads) const {
   std::vector<Result<ModelRow>> ready(rows.size(), ModelRow());
-  const Status status = for_each_index(model(), rows.size(), threads, [&](std::size_t i) -> Status {
+  const Status status = for_each_index(model(), rows.size(), all_cores(threads), [&](std::size_t i) -> Status {
     ready[i] = tokenize(rows[i]);
     return {};
   });
@@ -86,7 +47,7 @@ Result<std::vector<float>> Embedder::embed(std::span<const ModelRow> rows, int t
     tokens += added;
   }
   Rows sink(values, width());
-  LAYERSCOPE_TRY(for_each_index(model(), starts.size(), threads, [&](std::size_t k) {
+  LAYERSCOPE_TRY(for_each_index(model(), starts.size(), all_cores(threads), [&](std::size_t k) {
     Batch batch;
     const std::size_t end = k + 1 < starts.size() ? starts[k + 1] : rows.size();
     for (std::size_t i = starts[k]; i < end; ++i) model().append(batch, rows[i], static_cast<std::int64_t>(i), i);

@@ -1,18 +1,14 @@
 // Model::states: whole results in memory.
 #include <algorithm>
-#include <atomic>
 #include <cstring>
-#include <mutex>
 #include <new>
-#include <thread>
 
 #include "base/try.h"
 #include "session/model_state.h"
+#include "session/workers.h"
 
 namespace layerscope {
 namespace {
-
-constexpr std::int64_t kBatchTokens = 1024;
 
 // Every sequence writes into its own block, so that workers need no lock.
 class Blocks : public Sink {
@@ -66,23 +62,8 @@ Result<std::vector<RowStates>> Model::states(const std::vector<TextRow>& rows, c
     append(batches.back(), results[i].row, static_cast<std::int64_t>(i), i);
   }
   Blocks sink(results);
-  std::atomic<std::size_t> next{0};
-  std::mutex mutex;
-  Status first_error;
-  const auto work = [&] {
-    enter_worker();
-    for (std::size_t i = next++; i < batches.size(); i = next++) {
-      Status status = run(batches[i], plan, sink);
-      const std::lock_guard lock(mutex);
-      if (!status && first_error) first_error = std::move(status);
-    }
-  };
-  std::vector<std::thread> workers;
-  const auto count = std::clamp<std::size_t>(static_cast<std::size_t>(std::max(options.threads, 1)), 1,
-                                             std::max<std::size_t>(batches.size(), 1));
-  for (std::size_t i = 0; i < count; ++i) workers.emplace_back(work);
-  for (std::thread& worker : workers) worker.join();
-  if (!first_error) return Error(first_error.error());
+  LAYERSCOPE_TRY(for_each_index(*this, batches.size(), options.threads,
+                                [&](std::size_t i) { return run(batches[i], plan, sink); }));
   return results;
 } catch (const std::bad_alloc&) {
   return Error{ErrorCode::kResource,

@@ -1,27 +1,17 @@
 #include "tap/reducer.h"
 
 #include <algorithm>
-#include <cmath>
 #include <cstring>
-#include <limits>
 
 #include "base/half.h"
 #include "base/try.h"
 
 namespace layerscope {
 
-// The sum of the one sequence that is open at a stored site; frames come in token order.
-struct Reducer::Pool {
-  std::vector<double> sum;
-  std::vector<float> row;
-};
-
 Reducer::Reducer(const Batch& batch, const TapPlan& plan, Sink& sink)
     : batch_(batch), plan_(plan), sink_(sink), pools_(plan.stored().size()) {
   for (auto& lists : picks_) lists.resize(batch.sequences());
 }
-
-Reducer::~Reducer() = default;
 
 Status Reducer::observe(const Frame& frame) {
   Frame floats = frame;
@@ -121,45 +111,11 @@ Status Reducer::sequence_rows(int stored, std::size_t sequence, std::int64_t fir
 
 Status Reducer::pool_rows(int stored, std::size_t sequence, std::int64_t first, const float* rows, std::int64_t count,
                           std::int64_t width, std::int64_t stride, std::int64_t length) {
-  Pool& pool = pools_[static_cast<std::size_t>(stored)];
-  const Pooling kind = plan_.pool();
-  const auto size = static_cast<std::size_t>(width);
-  if (first == 0) {
-    pool.row.assign(size, 0.0F);
-    pool.sum.assign(size, kind == Pooling::kMax ? -std::numeric_limits<double>::infinity() : 0.0);
-  }
-  for (std::int64_t i = 0; i < count; ++i) {
-    const float* row = rows + i * stride;
-    const std::int64_t position = first + i;
-    switch (kind) {
-      case Pooling::kNone: break;
-      case Pooling::kCls:
-        if (position == 0) std::copy(row, row + width, pool.sum.begin());
-        break;
-      case Pooling::kLast:
-        if (position + 1 == length) std::copy(row, row + width, pool.sum.begin());
-        break;
-      case Pooling::kMax:
-        for (std::size_t j = 0; j < size; ++j) pool.sum[j] = std::max(pool.sum[j], static_cast<double>(row[j]));
-        break;
-      case Pooling::kMean:
-      case Pooling::kMeanSqrt:
-        for (std::size_t j = 0; j < size; ++j) pool.sum[j] += static_cast<double>(row[j]);
-        break;
-      case Pooling::kWeightedMean:
-        for (std::size_t j = 0; j < size; ++j)
-          pool.sum[j] += static_cast<double>(position + 1) * static_cast<double>(row[j]);
-        break;
-    }
-  }
+  RowPool& pool = pools_[static_cast<std::size_t>(stored)];
+  if (first == 0) pool.begin(plan_.pool(), width, length);
+  for (std::int64_t i = 0; i < count; ++i) pool.add(rows + i * stride, first + i);
   if (first + count < length) return {};
-  const auto tokens = static_cast<double>(length);
-  double divisor = 1;
-  if (kind == Pooling::kMean) divisor = tokens;
-  if (kind == Pooling::kMeanSqrt) divisor = std::sqrt(tokens);
-  if (kind == Pooling::kWeightedMean) divisor = tokens * (tokens + 1) / 2;
-  for (std::size_t j = 0; j < size; ++j) pool.row[j] = static_cast<float>(pool.sum[j] / divisor);
-  return put(stored, sequence, 0, pool.row.data(), 1, width, width);
+  return put(stored, sequence, 0, pool.finish().data(), 1, width, width);
 }
 
 Status Reducer::put(int stored, std::size_t sequence, std::int64_t first_row, const float* rows, std::int64_t count,

@@ -2,10 +2,10 @@
 #pragma once
 
 #include <array>
-#include <memory>
 #include <vector>
 
 #include "tap/frame.h"
+#include "tap/pool.h"
 
 namespace layerscope {
 
@@ -15,7 +15,6 @@ class Reducer final : public Observer {
  public:
   /// All three outlive the reducer.
   Reducer(const Batch& batch, const TapPlan& plan, Sink& sink);
-  ~Reducer() override;
   Reducer(const Reducer&) = delete;
   Reducer& operator=(const Reducer&) = delete;
 
@@ -23,7 +22,6 @@ class Reducer final : public Observer {
   [[nodiscard]] Status observe(const Frame& frame) override;
 
  private:
-  struct Pool;
   Status tokens(const Frame& frame, std::size_t stack);
   Status mix(const Frame& frame, std::size_t stack);
   Status sequence_rows(int stored, std::size_t sequence, std::int64_t first, const float* rows, std::int64_t count,
@@ -37,7 +35,7 @@ class Reducer final : public Observer {
   const Batch& batch_;
   const TapPlan& plan_;
   Sink& sink_;
-  std::vector<Pool> pools_;                                      // one a stored site, the open sequences' sums
+  std::vector<RowPool> pools_;                                   // one a stored site, each at its open sequence
   std::array<std::vector<std::vector<std::int32_t>>, 2> picks_;  // by stack and sequence
   std::array<std::vector<float>, 2> mixed_;                      // by stack: [tokens, width]
   std::vector<std::byte> cast_;
