@@ -11,11 +11,11 @@
 #include "cli/grid_sink.h"
 #include "cli/model_view.h"
 #include "cli/rows.h"
+#include "session/workers.h"
 
 namespace layerscope::cli {
 namespace {
 
-constexpr std::int64_t kBatchTokens = 1024;
 constexpr std::int64_t kBatchElements = std::int64_t{16} << 20;  // 64 MiB of float32: memory stays bounded
 
 struct PendingRow {

@@ -3,8 +3,6 @@
 #include <algorithm>
 #include <cmath>
 
-#include "base/half.h"
-
 namespace layerscope {
 
 Rotation::Rotation(const FixedFrequencies& frequencies, std::int64_t positions) {
@@ -75,14 +73,9 @@ DistanceTable::DistanceTable(const BucketBias& bias, std::span<const float> tabl
   }
 }
 
-DistanceTable::DistanceTable(const Alibi& alibi, std::int64_t reach) : span(reach), by_key(alibi.rounded) {
-  const auto rounded = [](float value) { return bf16_to_float(float_to_bf16(value)); };
-  for (const float slope : alibi.slopes) {
-    for (std::int64_t at = by_key ? 0 : -reach; at <= reach; ++at) {
-      const float value = by_key ? rounded(rounded(slope) * static_cast<float>(at)) : slope * static_cast<float>(at);
-      values.push_back(value * alibi.scale);
-    }
-  }
+DistanceTable::DistanceTable(const Alibi& alibi, std::int64_t reach) : span(reach) {
+  for (const float slope : alibi.slopes)
+    for (std::int64_t at = -reach; at <= reach; ++at) values.push_back(slope * static_cast<float>(at));
 }
 
 std::vector<float> sinusoid_table(Sinusoid rule, const PositionTable& positions, std::int64_t width) {

@@ -43,12 +43,8 @@ struct DistanceTable {
   /// `table` [buckets, heads]. transformers, _relative_position_bucket of the family that BucketBias names.
   DistanceTable(const BucketBias& bias, std::span<const float> table, std::int64_t heads, std::int64_t span);
   explicit DistanceTable(const Alibi& alibi, std::int64_t span);
-  bool by_key = false;  ///< values [heads, span + 1], one a key
   [[nodiscard]] DistanceBias view() const noexcept {
-    return {.table = values.data(),
-            .stride = by_key ? span + 1 : 2 * span + 1,
-            .zero = by_key ? 0 : span,
-            .by_key = by_key};
+    return {.table = values.data(), .stride = 2 * span + 1, .zero = span};
   }
 };
 

@@ -10,16 +10,10 @@
 #include "job/estimate.h"
 #include "job/identity.h"
 #include "job/pipeline.h"
+#include "session/workers.h"
 
 namespace layerscope {
 namespace {
-
-constexpr std::int64_t kBatchTokens = 1024;
-
-int worker_count(const StatesJobOptions& options) {
-  if (options.threads > 0) return options.threads;
-  return std::max(1, static_cast<int>(std::thread::hardware_concurrency()));
-}
 
 Status check_options(const StatesJobOptions& options) {
   if (options.shard_bytes == 0) return Error{ErrorCode::kUsage, "--shard-size 0: expected at least one byte"};
@@ -107,7 +101,7 @@ class BulkJob {
         rows_(rows),
         options_(options),
         hooks_(hooks),
-        workers_(worker_count(options)),
+        workers_(all_cores(options.threads)),
         batch_tokens_(options.batch_tokens > 0 ? options.batch_tokens : kBatchTokens),
         feed_(model, rows, {options.tokenize, options.part}) {}
 

@@ -60,12 +60,10 @@ struct Reach {
 };
 
 /// Scores plus a term that depends only on head and distance: scores[h, i, j] += table[h * stride + zero + (j - p_i)].
-/// With `by_key` it depends on head and key: scores[h, i, j] += table[h * stride + zero + j].
 struct DistanceBias {
   const float* table = nullptr;
   std::int64_t stride = 0;
   std::int64_t zero = 0;
-  bool by_key = false;
 };
 
 /// Scores between contents and relative positions: scores[h, i, j] += scale * (q_i . keys_r + queries_r . k_j) with

@@ -98,7 +98,7 @@ inline void scale_and_bias(const AttentionArguments& a, const Scaling& scaling, 
     if (a.bias == nullptr) return;
     before = 1;
   }
-  const std::int64_t first = tile + seen.begin - (a.bias != nullptr && a.bias->by_key ? 0 : position);
+  const std::int64_t first = tile + seen.begin - position;
   const float* bias = a.bias == nullptr ? nullptr : a.bias->table + head * a.bias->stride + a.bias->zero + first;
   for_each_vector(seen.end - seen.begin, [&](std::int64_t j, auto count) LAYERSCOPE_ATTR {
     float* at = scores + seen.begin + j;

@@ -225,10 +225,7 @@ void probabilities(const AttentionArguments& a, std::int64_t head, std::int64_t 
     }
     score *= static_cast<T>(a.scale);
     if (a.softcap > 0) score = static_cast<T>(a.softcap) * std::tanh(score / static_cast<T>(a.softcap));
-    if (a.bias != nullptr) {
-      const std::int64_t at = a.bias->by_key ? j : j - position;
-      score += static_cast<T>(a.bias->table[head * a.bias->stride + a.bias->zero + at]);
-    }
+    if (a.bias != nullptr) score += static_cast<T>(a.bias->table[head * a.bias->stride + a.bias->zero + j - position]);
     p[static_cast<std::size_t>(j)] = score;
     highest = std::max(highest, score);
   }

@@ -33,7 +33,7 @@ std::string number(double value) {
 std::string score_text(const Attention& attention) {
   struct Text {
     std::string operator()(std::monostate) const { return ""; }
-    std::string operator()(const Alibi& alibi) const { return alibi.rounded ? ", alibi rounded" : ", alibi"; }
+    std::string operator()(const Alibi&) const { return ", alibi"; }
     std::string operator()(const BucketBias& bias) const {
       return ", bias of " + std::to_string(bias.buckets) + " distance buckets" + (bias.own_table ? " of its own" : "");
     }

@@ -72,8 +72,6 @@ struct Embedding {
 /// A term of the scores that falls linearly with distance: slope[head] * (key - query). (Press et al. 2022)
 struct Alibi {
   std::vector<float> slopes;  ///< [heads]
-  bool rounded = false;       ///< slope * key position, each rounded to bf16, rather than by exact distance
-  float scale = 1;            ///< of the finished term
 };
 
 /// A learned term of the scores that depends on head and distance only. (Raffel et al. 2020, _relative_position_bucket

@@ -28,7 +28,7 @@ const std::vector<Known>& known() {
   static const std::vector<Known> all = [] {
     std::vector<Known> made;
     for (const char* name : {"word_piece", "byte_level", "split_pattern", "unigram"}) {
-      const std::string path = (fs::path(__FILE__).parent_path() / "../data/tokenizers" / name).string() + ".json";
+      const std::string path = (fs::path(LAYERSCOPE_SOURCE_DIR) / "tests/data/tokenizers" / name).string() + ".json";
       auto tokenizer = Tokenizer::open(path);
       fuzz::check(tokenizer.ok());
       std::ifstream file(path, std::ios::binary);

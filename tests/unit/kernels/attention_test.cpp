@@ -16,7 +16,6 @@ struct Case {
   float scale;
   float softcap = 0;
   bool sinks = false;
-  bool by_key = false;
 };
 
 /// Queries, keys, values and a bias of one case, side by side in rows with a gap.
@@ -27,7 +26,7 @@ struct Operands {
         v(random_rows(DType::kF32, c.keys, c.kv_heads * c.d_v, 3, 1)),
         table(random_floats(c.heads * 2 * (c.keys + c.queries + c.first), 4)),
         sinks(random_floats(c.heads, 5, 1)) {
-    bias = {table.data(), 2 * (c.keys + c.queries + c.first), c.keys + c.queries + c.first, c.by_key};
+    bias = {table.data(), 2 * (c.keys + c.queries + c.first), c.keys + c.queries + c.first};
     arguments = {q.view(),
                  k.view(),
                  v.view(),
@@ -72,8 +71,8 @@ const Case kCases[] = {
     {150, 150, 4, 2, 64, 64, 0, {kAll, 0}, false, 0.125F, 0, true},
     {300, 300, 2, 1, 24, 24, 0, {20, 0}, false, 0.2F, 0, true},
     {130, 130, 2, 2, 16, 16, 0, {30, 30}, true, 0.25F, 3.0F, true},
-    {140, 140, 3, 3, 64, 64, 0, {kAll, 0}, true, 0.125F, 0, false, true},
-    {60, 190, 2, 2, 20, 20, 130, {kAll, 0}, true, 0.3F, 0, false, true},
+    {140, 140, 3, 3, 64, 64, 0, {kAll, 0}, true, 0.125F, 0, false},
+    {60, 190, 2, 2, 20, 20, 130, {kAll, 0}, true, 0.3F, 0, false},
     {300, 300, 2, 2, 32, 32, 0, {64, 64}, false, 0.177F},
     {200, 200, 2, 2, 192, 128, 0, {kAll, 0}, false, 0.072F},
     {70, 70, 2, 1, 576, 512, 0, {kAll, 0}, false, 0.042F},
@@ -231,7 +230,7 @@ struct TwoKeys {
   AttentionArguments arguments;
 };
 
-TEST_P(Attention, CapSinkAndBiasByKeyByHand) {
+TEST_P(Attention, CapSinkAndBiasByHand) {
   const double tolerance = operand == DType::kBF16 ? 0.1 : 1e-5;
   const TwoKeys keys;
   const auto result = [&](const AttentionArguments& a) { return run(a, DType::kF32).at(0, 0); };
@@ -245,8 +244,8 @@ TEST_P(Attention, CapSinkAndBiasByKeyByHand) {
   a.sinks = &sink;
   EXPECT_NEAR(result(a), mean(2, -1, std::exp(1.5)), tolerance);
 
-  const std::vector<float> table = {7, 7, 0.25F, -0.5F};
-  const DistanceBias bias{table.data(), 4, 2, true};
+  const std::vector<float> table = {7, 0.25F, -0.5F, 7};
+  const DistanceBias bias{table.data(), 4, 2};
   a = keys.arguments;
   a.softcap = 1.5F;
   a.bias = &bias;
