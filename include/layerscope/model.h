@@ -84,6 +84,7 @@ struct ModelInfo {
   bool has_tokenizer = false;
   bool has_type_ids = false;  ///< rows may carry type ids
   bool two_stacks = false;
+  bool has_head = false;  ///< over the vocabulary: there is a site "logits"
   std::int64_t vocabulary_size = 0;
   std::optional<std::int64_t> max_tokens;  ///< usable positions of a learned table; nothing for models without one
   std::size_t packed_bytes = 0;
@@ -122,7 +123,22 @@ class Model {
   [[nodiscard]] Result<std::vector<RowStates>> states(const std::vector<std::string>& texts,
                                                       const StatesOptions& options = {}) const;
 
-  /// Prepares a worker: call once in every thread that will call run (single-threaded library settings).
+  /// Packs the head over the vocabulary now rather than at its first use; from several threads, once. Errors: kModel
+  /// saying why the folder has none; kUsage without weights; kResource.
+  [[nodiscard]] Status load_head() const;
+
+  /// Scores over the vocabulary: final states [n, final width] f32 -> out [n, vocabulary] f32, the bits of the site
+  /// "logits" for any n. The memory is the caller's, who keeps n small. Errors: those of load_head; kUsage for other
+  /// shapes or types; kRuntime where a score is NaN or infinite.
+  [[nodiscard]] Status logits(const RowsView& finals, const MutableRows& out) const;
+
+  /// What the end of a stack (final norm, projection) makes of its stream: [n, width] f32 -> out [n, final width] f32.
+  /// Of `block.{L-1}.out` that is `final`, bit for bit. Errors: kUsage for a stack that is not there, other shapes or
+  /// types.
+  [[nodiscard]] Status finish(StackId stack, const RowsView& stream, const MutableRows& out) const;
+
+  /// Prepares a worker: call once in every thread that will call run, logits or finish (single-threaded library
+  /// settings).
   void enter_worker() const;
 
   /// For `inspect` and `tokenize`; the internals, see session/model_state.h.

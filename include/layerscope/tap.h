@@ -33,13 +33,14 @@ enum class SiteKind : std::uint8_t {
   kStepSum,     ///< block.{i}.{step}.sum
   kBlockOut,    ///< block.{i}.out
   kFinal,       ///< final
+  kLogits,      ///< logits
 };
 
 /// One observable point of one model.
 struct Site {
   std::string name;  ///< as users write it, with "enc." or "dec." where the model has both stacks
   StackId stack = StackId::kEncoder;
-  int block = -1;  ///< -1 for `embed` and `final`
+  int block = -1;  ///< -1 for `embed`, `final` and `logits`
   int step = -1;   ///< index of the step in its block, or -1
   SiteKind kind = SiteKind::kEmbed;
   std::int64_t width = 0;       ///< elements a token; for `probs` 0, since a row holds one value a key
@@ -52,6 +53,7 @@ struct Site {
 struct SiteTable {
   std::vector<Site> sites;
   std::array<int, 2> layers{};  ///< blocks of each stack; 0 where there is no such stack
+  std::string no_logits;        ///< why there is no site "logits"; empty where there is one, or nothing is known
   [[nodiscard]] const Site* find(std::string_view name) const noexcept;
 };
 

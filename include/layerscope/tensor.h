@@ -93,4 +93,18 @@ struct RowsView {
   }
 };
 
+/// Rows that an operation writes.
+struct MutableRows {
+  DType dtype = DType::kF32;
+  std::byte* data = nullptr;
+  std::int64_t rows = 0;
+  std::int64_t width = 0;
+  std::int64_t stride = 0;  ///< elements from one row to the next
+  [[nodiscard]] RowsView view() const noexcept { return {dtype, data, rows, width, stride}; }
+  template <class T>
+  [[nodiscard]] T* row(std::int64_t index) const noexcept {
+    return reinterpret_cast<T*>(data) + index * stride;
+  }
+};
+
 }  // namespace layerscope

@@ -71,7 +71,12 @@ std::string inspect_json(const ModelState& state) {
     if (out.back() != '[') out += ',';
     append_stack(out, named, state.spec.width);
   }
-  out += "],\"sites\":[";
+  out += "],\"head\":";
+  if (state.spec.head)
+    append_json_string(out, head_text(state.spec.head.value()));
+  else
+    out += "null";
+  out += ",\"sites\":[";
   for (const Site& site : state.sites.sites) {
     if (out.back() != '[') out += ',';
     out += '{';
@@ -164,6 +169,7 @@ std::string inspect_text(const ModelState& state, bool all, ColorDepth color) {
            "\n";
     for (const std::string& line : block_program(*named.stack)) out += "  " + line + "\n";
   }
+  if (state.spec.head) out += "\n" + bold("head", color) + "\n  " + head_text(*state.spec.head) + "\n";
   out += "\n" + bold(fmt::format("{} sites", state.sites.sites.size()), color) + "\n" +
          table(shown(site_lines(state.sites), all));
   out += "\n" + bold(fmt::format("{} slots ← tensors", state.bindings.bound.size()), color) + "\n" +

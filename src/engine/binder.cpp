@@ -22,7 +22,7 @@ class Binder {
   Result<Bindings> run() {
     Bindings bindings;
     for (Slot& slot : slots_of(spec_)) {
-      LAYERSCOPE_ASSIGN(Binding binding, fill(slot));
+      LAYERSCOPE_ASSIGN(Binding binding, fill(slot, bindings));
       if (!binding.views.empty()) bindings.bound.push_back(std::move(binding));
     }
     LAYERSCOPE_TRY(check_copies());
@@ -83,7 +83,7 @@ class Binder {
   }
 
   // The binding of a slot; one without views where the slot is optional and nothing fills it.
-  Result<Binding> fill(const Slot& slot) {
+  Result<Binding> fill(const Slot& slot, Bindings& bindings) {
     const std::size_t dot = slot.name.rfind('.');
     const std::string_view module = std::string_view(slot.name).substr(0, dot);
     const std::string leaf = slot.name.substr(dot);
@@ -100,9 +100,12 @@ class Binder {
       const SourceTensor* tensor = look(slot, source, leaf);
       if (tensor != nullptr && row.source.find("{h}") != std::string_view::npos) return stacked(slot, source, row);
       if (tensor != nullptr) return cut(slot, *tensor, row);
-      if (wanted.empty()) wanted = prefix_ + source;
+      if (wanted.empty()) wanted = slot.optional ? source : prefix_ + source;  // heads stand outside of the prefix
     }
-    if (slot.optional) return Binding{.slot = slot};
+    if (slot.optional) {
+      bindings.empty.emplace(slot.name, wanted);
+      return Binding{.slot = slot};
+    }
     return Error{ErrorCode::kModel, folder_ + ": tensor \"" + wanted + "\" is missing (slot " + slot.name +
                                         ", expected " + slot.shape.text() + ")"};
   }

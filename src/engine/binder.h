@@ -1,6 +1,7 @@
 // Fills a model's slots from a checkpoint, and proves that nothing is missing and nothing is left over.
 #pragma once
 
+#include <map>
 #include <string>
 #include <vector>
 
@@ -22,9 +23,10 @@ struct Binding {
 };
 
 struct Bindings {
-  std::vector<Binding> bound;        ///< in the order of slots_of(spec); optional slots only where they are filled
-  std::vector<std::string> ignored;  ///< tensors that hidden states do not need
-  std::uint64_t parameters = 0;      ///< elements of all float tensors of the source
+  std::vector<Binding> bound;  ///< in the order of slots_of(spec); optional slots only where they are filled
+  std::map<std::string, std::string, std::less<>> empty;  ///< by optional slot: the tensor that would have filled it
+  std::vector<std::string> ignored;                       ///< tensors that hidden states do not need
+  std::uint64_t parameters = 0;                           ///< elements of all float tensors of the source
   [[nodiscard]] const Binding* find(std::string_view slot) const noexcept;
 };
 

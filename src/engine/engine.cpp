@@ -22,6 +22,42 @@ std::unique_ptr<Workspace> Engine::take_workspace() const {
   return std::make_unique<Workspace>(*backend_);
 }
 
+void Engine::return_workspace(std::unique_ptr<Workspace> workspace) const {
+  const std::lock_guard lock(mutex_);
+  idle_.push_back(std::move(workspace));
+}
+
+Result<const PackedHead*> Engine::head() const {
+  if (!weights_.head) return Error{ErrorCode::kUsage, "the model has no head over the vocabulary"};
+  const std::lock_guard lock(head_mutex_);
+  if (!head_) {
+    LAYERSCOPE_ASSIGN(PackedHead packed, pack_head(*spec_.head, *weights_.head, *backend_));
+    head_ = std::make_unique<const PackedHead>(std::move(packed));
+  }
+  return head_.get();
+}
+
+Status Engine::load_head() const {
+  LAYERSCOPE_TRY(head());
+  return {};
+}
+
+Status Engine::logits(const RowsView& finals, const MutableRows& out) const {
+  LAYERSCOPE_ASSIGN(const PackedHead* packed, head());
+  std::unique_ptr<Workspace> workspace = take_workspace();
+  LAYERSCOPE_TRY(score(*backend_, *spec_.head, *packed, finals, out, *workspace));
+  return_workspace(std::move(workspace));
+  return {};
+}
+
+Status Engine::finish(StackId stack, const RowsView& stream, const MutableRows& out) const {
+  std::unique_ptr<Workspace> workspace = take_workspace();
+  const StackWeights& weights = stack == StackId::kEncoder ? weights_.encoder : weights_.decoder;
+  LAYERSCOPE_TRY(finish_rows(*backend_, weights, stream, out, *workspace));
+  return_workspace(std::move(workspace));
+  return {};
+}
+
 namespace {
 
 bool sees_later_tokens(const Step& step) {
@@ -54,12 +90,18 @@ Status Engine::run(const Batch& batch, const TapPlan& plan, Observer& observer, 
   const auto pass = [&](const Stack& stack, const StackWeights& weights, StackId id) {
     return StackPass(*backend_, spec_, stack, weights, id, batch, plan, observer, options, *workspace);
   };
+  const auto scores = [&](StackPass& stack, StackId id) -> Status {
+    if (plan.wants(id, -1, -1, SiteKind::kLogits) < 0) return {};
+    LAYERSCOPE_ASSIGN(const PackedHead* packed, head());
+    return stack.logits(*spec_.head, *packed);
+  };
   MutableRows memory;
   if (spec_.encoder && (plan.wants_stack(StackId::kEncoder) || decoder_wanted) && batch.tokens(StackId::kEncoder) > 0) {
     TapPlan::Depth depth = plan.depth(StackId::kEncoder);
     if (decoder_wanted) depth = {.blocks = static_cast<int>(spec_.encoder->blocks.size()), .steps = 0, .top = true};
     StackPass encoder = pass(*spec_.encoder, weights_.encoder, StackId::kEncoder);
     LAYERSCOPE_TRY(encoder.run(depth, nullptr));
+    LAYERSCOPE_TRY(scores(encoder, StackId::kEncoder));
     if (decoder_wanted) {
       memory = workspace->memory.rows(backend_->info().operand, encoder.stream().rows, spec_.width);
       backend_->convert(encoder.stream().view(), memory);
@@ -68,13 +110,13 @@ Status Engine::run(const Batch& batch, const TapPlan& plan, Observer& observer, 
   if (decoder_wanted && batch.tokens(StackId::kDecoder) > 0) {
     StackPass decoder = pass(*spec_.decoder, weights_.decoder, StackId::kDecoder);
     LAYERSCOPE_TRY(decoder.run(plan.depth(StackId::kDecoder), &memory));
+    LAYERSCOPE_TRY(scores(decoder, StackId::kDecoder));
     for (std::size_t i = 0; i < options.caches.size(); ++i) {
       const auto& offsets = batch.inputs[1].offsets;
       options.caches[i]->advance(offsets[i + 1] - offsets[i]);
     }
   }
-  const std::lock_guard lock(mutex_);
-  idle_.push_back(std::move(workspace));
+  return_workspace(std::move(workspace));
   return {};
 }
 

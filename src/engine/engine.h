@@ -8,6 +8,7 @@
 #include <vector>
 
 #include "backend/backend.h"
+#include "engine/head.h"
 #include "engine/kv_cache.h"
 #include "engine/weights.h"
 #include "engine/workspace.h"
@@ -42,18 +43,29 @@ class Engine {
   [[nodiscard]] Status run(const Batch& batch, const TapPlan& plan, Observer& observer,
                            const RunOptions& options = {}) const;
 
+  /// Packs the head if that has not been done. Errors: kUsage for a model without one; kResource.
+  [[nodiscard]] Status load_head() const;
+  /// finals [n, final width] -> out [n, vocabulary], both in the stream's type. Errors: those of load_head.
+  [[nodiscard]] Status logits(const RowsView& finals, const MutableRows& out) const;
+  /// What the end of a stack makes of its stream: [n, width] -> [n, final width], both in the stream's type.
+  [[nodiscard]] Status finish(StackId stack, const RowsView& stream, const MutableRows& out) const;
+
   [[nodiscard]] const ModelSpec& spec() const noexcept { return spec_; }
   [[nodiscard]] const Backend& backend() const noexcept { return *backend_; }
   [[nodiscard]] std::size_t packed_bytes() const noexcept { return weights_.packed_bytes; }
 
  private:
   [[nodiscard]] std::unique_ptr<Workspace> take_workspace() const;
+  void return_workspace(std::unique_ptr<Workspace> workspace) const;
+  [[nodiscard]] Result<const PackedHead*> head() const;
 
   ModelSpec spec_;
   ModelWeights weights_;
   std::unique_ptr<Backend> backend_;
   mutable std::mutex mutex_;
   mutable std::vector<std::unique_ptr<Workspace>> idle_;
+  mutable std::mutex head_mutex_;
+  mutable std::unique_ptr<const PackedHead> head_;  ///< once it was wanted
 };
 
 }  // namespace layerscope

@@ -110,20 +110,48 @@ Status StackPass::mlp_tile(const Place& place, const Mlp& mlp, const MlpWeights&
 }
 
 Status StackPass::top() {
-  if (weights_.top) backend_.norm(weights_.top->view, x_.view(), x_);
-  if (weights_.top_projection) {
-    const MutableRows final = workspace_.final.rows(stream_type_, tokens_, weights_.top_projection->outputs);
-    for (std::int64_t first = 0; first < tokens_; first += kTileRows) {
-      const std::int64_t count = std::min(kTileRows, tokens_ - first);
-      const MutableRows in = workspace_.tile_in.rows(operand_type_, count, spec_.width);
-      backend_.convert(slice(x_, first, count).view(), in);
-      LAYERSCOPE_TRY(
-          backend_.linear(*weights_.top_projection, in.view(), slice(final, first, count), *workspace_.scratch));
-    }
-    x_ = final;
-  }
+  const MutableRows final =
+      weights_.top_projection ? workspace_.final.rows(stream_type_, tokens_, weights_.top_projection->outputs) : x_;
+  LAYERSCOPE_TRY(finish_rows(backend_, weights_, x_.view(), final, workspace_));
+  x_ = final;
   LAYERSCOPE_TRY(check(x_.view(), 0, qualified("final"), input_.offsets));
   return show(plan_.wants(id_, -1, -1, SiteKind::kFinal), 0, x_.view());
+}
+
+std::vector<std::int32_t> StackPass::kept_tokens() const {
+  std::vector<std::int32_t> tokens;
+  for (std::size_t s = 0; s + 1 < input_.offsets.size(); ++s) {
+    const auto first = static_cast<std::int32_t>(input_.offsets[s]);
+    const std::int64_t length = input_.offsets[s + 1] - input_.offsets[s];
+    if (plan_.has_picks()) {
+      for (const std::int32_t position : plan_.picks(batch_.rows[s], length)) tokens.push_back(first + position);
+    } else {
+      for (std::int32_t i = 0; i < length; ++i) tokens.push_back(first + i);
+    }
+  }
+  return tokens;
+}
+
+Status StackPass::logits(const Head& head, const PackedHead& weights) {
+  const int observed = plan_.wants(id_, -1, -1, SiteKind::kLogits);
+  const std::int64_t vocabulary = weights.out->outputs;
+  const std::vector<std::int32_t> tokens = kept_tokens();
+  const auto most = static_cast<std::size_t>(score_rows(vocabulary));
+  for (std::size_t first = 0; first < tokens.size(); first += most) {
+    const auto tile = std::span(tokens).subspan(first, std::min(most, tokens.size() - first));
+    const auto count = static_cast<std::int64_t>(tile.size());
+    const MutableRows finals = workspace_.kept.rows(stream_type_, count, x_.width);
+    backend_.take(x_.view(), tile, finals);
+    const MutableRows scores = workspace_.scores.rows(stream_type_, count, vocabulary);
+    LAYERSCOPE_TRY(score(backend_, head, weights, finals.view(), scores, workspace_));
+    for (std::int64_t row = 0, end = 0; row < count; row = end) {  // a frame holds neighbouring tokens
+      const std::int32_t token = tile[static_cast<std::size_t>(row)];
+      do ++end;
+      while (end < count && tile[static_cast<std::size_t>(end)] == token + (end - row));
+      LAYERSCOPE_TRY(show(observed, token, slice(scores, row, end - row).view()));
+    }
+  }
+  return {};
 }
 
 Status StackPass::read(const Place& place, std::int64_t first, std::int64_t count, MutableRows& in) {

@@ -6,13 +6,11 @@
 #include <vector>
 
 #include "engine/engine.h"
+#include "engine/head.h"
 #include "engine/positions.h"
 #include "engine/relative_positions.h"
 
 namespace layerscope {
-
-/// Rows that one product takes at a time: activations of a tile stay in cache between the products that use them.
-inline constexpr std::int64_t kTileRows = 256;
 
 class StackPass {
  public:
@@ -22,6 +20,8 @@ class StackPass {
 
   /// Runs as far as `depth` says. `memory`: the encoder's final states as operands, for steps that read them.
   [[nodiscard]] Status run(const TapPlan::Depth& depth, const MutableRows* memory);
+  /// Scores of the tokens that the plan keeps, from the stream that run() left, in tiles.
+  [[nodiscard]] Status logits(const Head& head, const PackedHead& weights);
   /// The stream at the end of the stack, after run().
   [[nodiscard]] const MutableRows& stream() const noexcept { return x_; }
 
@@ -93,6 +93,8 @@ class StackPass {
                              const std::vector<std::int64_t>& offsets) const;
   [[nodiscard]] std::string qualified(const std::string& site) const;
   [[nodiscard]] std::string site_name(const Place& place, std::string_view point) const;
+  /// Numbers of the tokens whose positions the plan keeps.
+  [[nodiscard]] std::vector<std::int32_t> kept_tokens() const;
   [[nodiscard]] std::int64_t past(std::size_t sequence) const noexcept;
 
   const Backend& backend_;

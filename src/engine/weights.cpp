@@ -5,6 +5,7 @@
 
 #include "base/half.h"
 #include "base/try.h"
+#include "engine/head.h"
 #include "engine/loader.h"
 #include "engine/positions.h"
 
@@ -123,6 +124,20 @@ Result<StackWeights> load_stack(Loader& loader, const Stack& stack) {
   return weights;
 }
 
+HeadTensors find_head(const ModelSpec& spec, const Bindings& bindings, const Backend& backend) {
+  const Loader loader(bindings, backend, "");
+  HeadTensors head;
+  if (spec.head->transform) {
+    head.transform = loader.views("head.transform.weight");
+    if (spec.head->transform->bias) head.transform_bias = loader.elements("head.transform.bias");
+    head.norm = loader.norm("head.norm", spec.head->transform->norm);
+  }
+  const std::string tokens = stack_prefix(spec, spec.head_stack()) + "embed.token.weight";
+  head.out = loader.views(loader.has("head.out.weight") ? "head.out.weight" : tokens);
+  if (loader.has("head.out.bias")) head.out_bias = loader.elements("head.out.bias");
+  return head;
+}
+
 }  // namespace
 
 Result<MlpWeights> load_mlp(Loader& loader, const std::string& at, const Mlp& mlp) {
@@ -148,13 +163,14 @@ Result<MlpWeights> load_mlp(Loader& loader, const std::string& at, const Mlp& ml
 
 Result<ModelWeights> load_weights(const ModelSpec& spec, const Bindings& bindings, const Backend& backend) {
   ModelWeights weights;
+  if (spec.head && missing_of_head(spec, bindings).empty()) weights.head = find_head(spec, bindings, backend);
   if (spec.encoder) {
-    Loader loader(bindings, backend, spec.two_stacks() ? "enc." : "");
+    Loader loader(bindings, backend, stack_prefix(spec, StackId::kEncoder));
     LAYERSCOPE_ASSIGN(weights.encoder, load_stack(loader, *spec.encoder));
     weights.packed_bytes += loader.bytes;
   }
   if (spec.decoder) {
-    Loader loader(bindings, backend, spec.two_stacks() ? "dec." : "");
+    Loader loader(bindings, backend, stack_prefix(spec, StackId::kDecoder));
     LAYERSCOPE_ASSIGN(weights.decoder, load_stack(loader, *spec.decoder));
     weights.packed_bytes += loader.bytes;
   }

@@ -85,13 +85,21 @@ struct StackWeights {
   [[nodiscard]] const std::vector<StepWeights>& block(std::size_t index) const { return blocks[owner[index]]; }
 };
 
+/// What a head over the vocabulary is made of, left where the checkpoint has it until scores are wanted.
+struct HeadTensors {
+  std::vector<MatrixView> transform, out;
+  std::vector<float> transform_bias, out_bias;
+  std::unique_ptr<NormWeights> norm;
+};
+
 struct ModelWeights {
   StackWeights encoder, decoder;
+  std::optional<HeadTensors> head;  ///< where the spec has one and nothing of it is missing
   std::size_t packed_bytes = 0;
 };
 
-/// Packs all weights but the head's. The source behind the bindings must outlive the result (embedding tables stay in
-/// it). Errors: kResource, kRuntime.
+/// Packs all weights but the head's. The source behind the bindings must outlive the result (embedding tables and the
+/// head stay in it). Errors: kResource, kRuntime.
 [[nodiscard]] Result<ModelWeights> load_weights(const ModelSpec& spec, const Bindings& bindings,
                                                 const Backend& backend);
 

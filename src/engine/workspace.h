@@ -9,6 +9,9 @@
 
 namespace layerscope {
 
+/// Rows that one product takes at a time: activations of a tile stay in cache between the products that use them.
+inline constexpr std::int64_t kTileRows = 256;
+
 /// A growing, aligned block of memory shaped as rows.
 class RowBuffer {
  public:
@@ -41,6 +44,8 @@ struct Workspace {
   RowBuffer shown;        ///< [tile, any] values converted for an observer
   RowBuffer tables;       ///< [tile, table width] embedding rows on their way to the stream
   RowBuffer final;        ///< [tokens, final width] the end of a stack of another width
+  RowBuffer kept;         ///< [tile, final width] final states on their way to scores
+  RowBuffer scores;       ///< [tile, vocabulary]
   RowBuffer router, expert_in, expert_out, ranks, normed_ranks, unpacked, history;  ///< of the mixers
   RowBuffer relative;                         ///< [relative positions, width] as operands
   RowBuffer position_keys, position_queries;  ///< [relative positions, heads * d_qk]

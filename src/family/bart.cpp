@@ -100,8 +100,10 @@ ModelSpec describe(Config& c) {
   const std::int64_t vocabulary = spec.decoder->embedding.vocabulary_size;
   const bool scores_table = c.size("decoder_vocab_size", vocabulary) == vocabulary;
   c.require(!alone || scores_table, "\"decoder_vocab_size\" is not \"vocab_size\"");
-  if (c.architecture_ends_in({"ForConditionalGeneration", "MTModel", "ForCausalLM"}) && (scores_table || shared))
+  if (c.architecture_ends_in({"ForConditionalGeneration", "MTModel", "ForCausalLM"})) {
     spec.head = Head{.tied = c.flag("tie_word_embeddings", true), .bias = !alone && type != "m2m_100"};
+    if (!scores_table && !shared) spec.head->outputs = c.size("decoder_vocab_size");
+  }
   if (alone) return spec;
   spec.encoder = stack("encoder", KeySource::kSelf);
   const bool has_start = c.has("decoder_start_token_id") || type != "mbart";

@@ -11,20 +11,6 @@
 
 namespace layerscope {
 
-/// Rows that an operation writes.
-struct MutableRows {
-  DType dtype = DType::kF32;
-  std::byte* data = nullptr;
-  std::int64_t rows = 0;
-  std::int64_t width = 0;
-  std::int64_t stride = 0;  ///< elements from one row to the next
-  [[nodiscard]] RowsView view() const noexcept { return {dtype, data, rows, width, stride}; }
-  template <class T>
-  [[nodiscard]] T* row(std::int64_t index) const noexcept {
-    return reinterpret_cast<T*>(data) + index * stride;
-  }
-};
-
 /// A matrix in a checkpoint, as the mathematics sees it ([outputs, inputs]), whatever way it is stored.
 struct MatrixView {
   DType dtype = DType::kF32;  ///< kF32, kF16 or kBF16; data may be unaligned

@@ -6,6 +6,7 @@
 
 #include "base/try.h"
 #include "base/utf8.h"
+#include "engine/head.h"
 #include "family/registry.h"
 #include "session/model_state.h"
 #include "session/rows.h"
@@ -59,6 +60,13 @@ Status read_config(const std::string& path, ModelState& state, const Family*& fa
   LAYERSCOPE_TRY(config.finish());
   LAYERSCOPE_TRY(validate(state.spec, path));
   state.special_ids = named_ids(config.json());
+  if (!state.spec.head) {
+    const std::string architecture = config.architecture();
+    state.no_head = path + ": \"architectures\" names " +
+                    (architecture.empty() ? "nothing" : "\"" + printable(architecture) + "\"") +
+                    ", expected a model with a head over the vocabulary (such as ForCausalLM, ForMaskedLM, "
+                    "ForConditionalGeneration)";
+  }
   return {};
 }
 
@@ -88,6 +96,13 @@ Status open_folder(const std::string& folder, const OpenOptions& options, ModelS
   LAYERSCOPE_TRY(read_config(folder + "/config.json", state, family));
   LAYERSCOPE_ASSIGN(state.checkpoint, open_checkpoint(folder));
   LAYERSCOPE_ASSIGN(state.bindings, bind(state.spec, *family, *state.checkpoint, folder));
+  if (state.spec.head) {
+    const std::string missing = missing_of_head(state.spec, state.bindings);
+    if (!missing.empty()) {
+      state.no_head = folder + ": has no head over the vocabulary: " + printable(missing, 600);
+      state.spec.head.reset();
+    }
+  }
 
   state.info.files = {folder + "/config.json"};
   state.info.files.insert(state.info.files.end(), state.checkpoint->files().begin(), state.checkpoint->files().end());
@@ -110,7 +125,9 @@ Status open_folder(const std::string& folder, const OpenOptions& options, ModelS
   if (embedding.positions) state.info.max_tokens = embedding.positions->rows - embedding.positions->offset;
   if (const auto& rotation = state.main_stack().rotation; rotation && rotation->rows > 0)
     state.info.max_tokens = rotation->rows;
+  state.info.has_head = state.spec.head.has_value();
   state.sites = enumerate_sites(state.spec);
+  state.sites.no_logits = state.no_head;
   return load_engine(options, state);
 }
 
@@ -162,6 +179,51 @@ Status Model::run(const Batch& batch, const TapPlan& plan, Sink& sink) const {
     return Error{ErrorCode::kResource,
                  "out of memory while running a batch of " + std::to_string(batch.sequences()) + " rows"};
   }
+}
+
+namespace {
+
+Status expect_rows(const char* what, DType dtype, std::int64_t width, std::int64_t expected) {
+  if (dtype == DType::kF32 && width == expected) return {};
+  return Error{ErrorCode::kUsage, std::string(what) + " are " + std::to_string(width) + " " +
+                                      std::string(dtype_name(dtype)) + " wide, expected " + std::to_string(expected) +
+                                      " F32"};
+}
+
+}  // namespace
+
+Status Model::load_head() const {
+  if (!state_->no_head.empty()) return Error{ErrorCode::kModel, state_->no_head};
+  if (!state_->engine) return Error{ErrorCode::kUsage, "the model was opened without its weights"};
+  return state_->engine->load_head();
+}
+
+Status Model::logits(const RowsView& finals, const MutableRows& out) const try {
+  LAYERSCOPE_TRY(load_head());
+  const ModelSpec& spec = state_->spec;
+  const Stack& stack = spec.stack(spec.head_stack());
+  LAYERSCOPE_TRY(expect_rows("final states", finals.dtype, finals.width, stack.final_width(spec.width)));
+  LAYERSCOPE_TRY(expect_rows("scores", out.dtype, out.width, spec.scores()));
+  if (out.rows != finals.rows) return Error{ErrorCode::kUsage, "as many rows of scores as of final states expected"};
+  LAYERSCOPE_TRY(state_->engine->logits(finals, out));
+  if (state_->engine->backend().all_finite(out.view())) return {};
+  return Error{ErrorCode::kRuntime, "site \"logits\" holds NaN or infinity"};
+} catch (const std::bad_alloc&) {
+  return Error{ErrorCode::kResource, "out of memory while computing scores over the vocabulary"};
+}
+
+Status Model::finish(StackId stack, const RowsView& stream, const MutableRows& out) const try {
+  if (!state_->engine) return Error{ErrorCode::kUsage, "the model was opened without its weights"};
+  const ModelSpec& spec = state_->spec;
+  const bool encoder = stack == StackId::kEncoder;
+  if (!(encoder ? spec.encoder : spec.decoder))
+    return Error{ErrorCode::kUsage, encoder ? "the model has no encoder" : "the model has no decoder"};
+  LAYERSCOPE_TRY(expect_rows("rows of the stream", stream.dtype, stream.width, spec.width));
+  LAYERSCOPE_TRY(expect_rows("final states", out.dtype, out.width, spec.stack(stack).final_width(spec.width)));
+  if (out.rows != stream.rows) return Error{ErrorCode::kUsage, "as many final states as rows of the stream expected"};
+  return state_->engine->finish(stack, stream, out);
+} catch (const std::bad_alloc&) {
+  return Error{ErrorCode::kResource, "out of memory while finishing a stack"};
 }
 
 void Model::enter_worker() const {

@@ -37,6 +37,9 @@ struct Slot {
 /// Every slot of a model, in the order of computation. Which slots there are follows from the spec alone.
 [[nodiscard]] std::vector<Slot> slots_of(const ModelSpec& spec);
 
+/// What the slots of a stack begin with: "enc." or "dec." where the model has both, else nothing.
+[[nodiscard]] std::string stack_prefix(const ModelSpec& spec, StackId stack);
+
 /// The part of a stored tensor that a slot takes: the outputs fall into equal groups, each group into parts, and the
 /// slot takes the same part of every group.
 struct Cut {

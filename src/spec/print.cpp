@@ -145,6 +145,22 @@ std::string embedding_text(const Embedding& embedding) {
   return "x = " + text;
 }
 
+std::string head_text(const Head& head) {
+  std::string text = "final";
+  const auto scaled = [&](float factor) {
+    if (factor != 1) text = number(static_cast<double>(factor)) + " * " + text;
+  };
+  scaled(head.input_scale);
+  if (head.transform) {
+    text = activation_text(head.transform->activation) + "(transform(" + text + "))";
+    if (head.transform->norm) text = norm_text(*head.transform->norm) + "(" + text + ")";
+  }
+  text = "out(" + text + ")";
+  scaled(head.scale);
+  if (head.softcap) text += ", soft cap " + number(static_cast<double>(*head.softcap));
+  return "logits: " + text + (head.tied ? ", out = token table" : "");
+}
+
 std::vector<std::string> block_program(const Stack& stack) {
   std::vector<std::string> lines = {"embed: " + embedding_text(stack.embedding)};
   for (std::size_t first = 0; first < stack.blocks.size();) {

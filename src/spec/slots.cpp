@@ -195,7 +195,7 @@ void collect(Collector& out, const Stack& stack) {
   if (stack.projection) out.matrix("top_projection", stack.projection->width, out.width, stack.projection->bias);
 }
 
-void collect(Collector& out, const Head& head, const Stack& stack) {
+void collect(Collector& out, const Head& head, const Stack& stack, std::int64_t scores) {
   std::int64_t inputs = stack.final_width(out.width);
   const std::size_t first = out.slots.size();
   if (head.transform) {
@@ -203,7 +203,7 @@ void collect(Collector& out, const Head& head, const Stack& stack) {
     inputs = head.transform->width;
     out.norm("head.norm", head.transform->norm, inputs);
   }
-  out.matrix("head.out", stack.embedding.vocabulary_size, inputs, head.bias);
+  out.matrix("head.out", scores, inputs, head.bias);
   for (std::size_t slot = first; slot < out.slots.size(); ++slot) out.slots[slot].optional = true;
 }
 
@@ -225,21 +225,27 @@ std::string Cut::text() const {
   return transposed ? (text == "whole" ? "transposed" : text + ", transposed") : text;
 }
 
+std::string stack_prefix(const ModelSpec& spec, StackId stack) {
+  if (!spec.two_stacks()) return "";
+  return stack == StackId::kEncoder ? "enc." : "dec.";
+}
+
 std::vector<Slot> slots_of(const ModelSpec& spec) {
   std::vector<Slot> all;
   const auto append = [&](Collector& collector) {
     all.insert(all.end(), std::make_move_iterator(collector.slots.begin()),
                std::make_move_iterator(collector.slots.end()));
   };
-  for (const auto& [stack, prefix] : {std::pair{&spec.encoder, "enc."}, std::pair{&spec.decoder, "dec."}}) {
+  for (const auto& [stack, id] :
+       {std::pair{&spec.encoder, StackId::kEncoder}, std::pair{&spec.decoder, StackId::kDecoder}}) {
     if (!*stack) continue;
-    Collector collector(spec.two_stacks() ? prefix : "", spec.width);
+    Collector collector(stack_prefix(spec, id), spec.width);
     collect(collector, **stack);
     append(collector);
   }
   if (spec.head) {
     Collector collector("", spec.width);
-    collect(collector, *spec.head, spec.decoder ? *spec.decoder : *spec.encoder);
+    collect(collector, *spec.head, spec.stack(spec.head_stack()), spec.scores());
     append(collector);
   }
   return all;

@@ -11,6 +11,7 @@
 #include <vector>
 
 #include "base/functions.h"
+#include "layerscope/tap.h"
 #include "spec/rope.h"
 
 namespace layerscope {
@@ -262,7 +263,8 @@ struct Head {
     bool bias = true;
   };
   std::optional<Transform> transform;
-  bool tied = true;  ///< W is the token table, unless the checkpoint has a tensor of its own for it
+  std::optional<std::int64_t> outputs;  ///< scores, where they are not as many as the token table has rows
+  bool tied = true;                     ///< W is the token table, unless the checkpoint has a tensor of its own for it
   bool bias = false;
   float scale = 1;
   float input_scale = 1;  ///< of x, where the model has it there
@@ -284,6 +286,15 @@ struct ModelSpec {
   std::optional<Head> head;                   ///< of the decoder where there is one, else of the encoder
 
   [[nodiscard]] bool two_stacks() const noexcept { return encoder && decoder; }
+  /// The stack of that name, which must be there.
+  [[nodiscard]] const Stack& stack(StackId id) const noexcept { return id == StackId::kEncoder ? *encoder : *decoder; }
+  /// The stack whose final states the head reads.
+  [[nodiscard]] StackId head_stack() const noexcept { return decoder ? StackId::kDecoder : StackId::kEncoder; }
+  /// Scores that the head makes, or would make.
+  [[nodiscard]] std::int64_t scores() const noexcept {
+    const std::int64_t tokens = stack(head_stack()).embedding.vocabulary_size;
+    return head ? head->outputs.value_or(tokens) : tokens;
+  }
 };
 
 /// True if the mixer is an attention that reads the encoder.

@@ -19,6 +19,11 @@ class Validator {
     for (const auto* stack : {&spec_.encoder, &spec_.decoder}) {
       if (*stack) check(**stack);
     }
+    if (spec_.head) tensor(spec_.scores(), spec_.width, "a head");
+    if (spec_.head && spec_.head->transform) {
+      tensor(spec_.scores(), spec_.head->transform->width, "a head");
+      tensor(spec_.head->transform->width, spec_.width, "a head's transform");
+    }
     return status_;
   }
 

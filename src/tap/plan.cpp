@@ -10,7 +10,7 @@
 namespace layerscope {
 namespace {
 
-constexpr int kKinds = static_cast<int>(SiteKind::kFinal) + 1;
+constexpr int kKinds = static_cast<int>(SiteKind::kLogits) + 1;
 
 Error usage(std::string message) { return Error{ErrorCode::kUsage, std::move(message)}; }
 
@@ -42,6 +42,7 @@ Status choose_sites(const SiteTable& table, std::string_view text, std::vector<b
       chosen[i] = true;
       any = true;
     }
+    if (!any && pattern == "logits" && !table.no_logits.empty()) return usage("no site \"logits\": " + table.no_logits);
     if (!any) return usage("no site \"" + std::string(pattern) + "\": this model has " + valid_sites(table));
   }
   return {};
@@ -148,6 +149,8 @@ Result<TapPlan> TapPlan::compile(const SiteTable& table, const TapRequest& reque
     if (stored && site.kind == SiteKind::kProbs && (plan.has_picks_ || request.pool != Pooling::kNone)) {
       return usage("\"" + site.name + "\" cannot be pooled, nor positions of it picked");
     }
+    if (stored && site.kind == SiteKind::kLogits && request.pool != Pooling::kNone)
+      return usage("\"logits\" cannot be pooled: scores of several tokens have no mean that means anything");
     const int observed = static_cast<int>(plan.observed_.size());
     plan.observed_.push_back(site);
     plan.feeds_.emplace_back();
@@ -160,7 +163,7 @@ Result<TapPlan> TapPlan::compile(const SiteTable& table, const TapRequest& reque
     plan.wants_stack_[stack] = true;
 
     Depth& depth = plan.depth_[stack];
-    if (site.kind == SiteKind::kFinal)
+    if (site.kind == SiteKind::kFinal || site.kind == SiteKind::kLogits)
       depth = {.blocks = table.layers[stack], .steps = 0, .top = true};
     else if (!depth.top && site.block + 1 > depth.blocks)
       depth = {.blocks = site.block + 1, .steps = site.step + 1};

@@ -70,6 +70,10 @@ SiteTable enumerate_sites(const ModelSpec& spec) {
   const bool both = spec.two_stacks();
   if (spec.encoder) Enumerator(table, StackId::kEncoder, both ? "enc." : "", spec.width).stack(*spec.encoder);
   if (spec.decoder) Enumerator(table, StackId::kDecoder, both ? "dec." : "", spec.width).stack(*spec.decoder);
+  if (spec.head) {
+    table.sites.push_back(
+        {.name = "logits", .stack = spec.head_stack(), .kind = SiteKind::kLogits, .width = spec.scores()});
+  }
   return table;
 }
 

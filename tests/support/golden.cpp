@@ -63,8 +63,7 @@ std::vector<std::string> Reference::sites(int row) const {
   for (const SourceTensor& tensor : tensors_) {
     if (tensor.view.dtype != DType::kF32 || !tensor.name.starts_with(prefix)) continue;
     const std::string site = tensor.name.substr(prefix.size());
-    if (site != "logits" && site != "embedding")
-      names.push_back(site);  // heads and sentence vectors are not sites of this engine
+    if (site != "embedding") names.push_back(site);  // sentence vectors are not sites of the engine
   }
   return names;
 }

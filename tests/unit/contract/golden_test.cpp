@@ -11,6 +11,13 @@ namespace {
 constexpr double kExact = 1e-5;
 constexpr double kHalf = 2e-2;
 
+MutableRows rows_of(std::vector<float>& values, std::int64_t width) {
+  return {.data = reinterpret_cast<std::byte*>(values.data()),
+          .rows = static_cast<std::int64_t>(values.size()) / width,
+          .width = width,
+          .stride = width};
+}
+
 class Golden : public ::testing::TestWithParam<std::string> {
  protected:
   void SetUp() override { reference_ = std::make_unique<Reference>(folder() + "/reference.safetensors"); }
@@ -45,6 +52,13 @@ class Golden : public ::testing::TestWithParam<std::string> {
     return rows;
   }
 
+  // Logits of a head over labels rather than the vocabulary.
+  [[nodiscard]] bool scores_labels(const Model& model, int row, const std::vector<float>& logits) const {
+    const std::string prefix = "r" + std::to_string(row) + (model.info().two_stacks ? ".dec." : ".");
+    const auto scores = static_cast<std::size_t>(model.state().spec.scores());
+    return logits.size() != reference_->ids(prefix + "input_ids").size() * scores;
+  }
+
   std::unique_ptr<Reference> reference_;
 };
 
@@ -59,6 +73,7 @@ TEST_P(Golden, EverySiteEqualsTheReference) {
     ASSERT_GE(sites.size(), 4U);
     for (const std::string& site : sites) {
       const std::vector<float> expected = reference_->floats("r" + std::to_string(row) + "." + site);
+      if (site == "logits" && scores_labels(*model, row, expected)) continue;
       EXPECT_LE(relative_l2(values.at(static_cast<std::uint64_t>(row), site), expected), kExact)
           << site << " of row " << row;
     }
@@ -125,6 +140,20 @@ TEST_P(Golden, Bfloat16StaysNearTheReference) {
   }
 }
 
+TEST_P(Golden, Bfloat16ScoresStayNearTheReference) {
+  const auto model = open({.dtype = "bf16"});
+  ASSERT_NE(model, nullptr);
+  const ModelSpec& spec = model->state().spec;
+  if (!spec.head || !reference_->has("r2.logits")) GTEST_SKIP() << "no scores over the vocabulary";
+  std::vector<float> finals = reference_->floats("r2." + stack_prefix(spec, spec.head_stack()) + "final");
+  const std::int64_t width = spec.stack(spec.head_stack()).final_width(spec.width);
+  const std::int64_t rows = static_cast<std::int64_t>(finals.size()) / width;
+  std::vector<float> scores(static_cast<std::size_t>(rows * spec.scores()));
+  const Status status = model->logits(rows_of(finals, width).view(), rows_of(scores, spec.scores()));
+  ASSERT_TRUE(status.ok()) << status.error().message;
+  EXPECT_LE(relative_l2(scores, reference_->floats("r2.logits")), kHalf);
+}
+
 TEST_P(Golden, BitsDoNotDependOnCompanyOrPlan) {
   for (const std::string& isa : cpu_isas()) {
     for (const char* dtype : {"f32", "bf16"}) {
@@ -162,7 +191,8 @@ TEST_P(Golden, CachedStepsEqualTheWholeSequence) {
       if (attention != nullptr && attention->keys == KeySource::kSelf) GTEST_SKIP() << "tokens see later ones";
     }
   }
-  const TapPlan layers = plan(*model, {.layers = model->info().two_stacks ? "dec:all" : "all"});
+  const TapPlan layers = plan(*model, {.layers = model->info().two_stacks ? "dec:all" : "all",
+                                       .sites = model->info().has_head ? "logits" : ""});
   const int row = 2;
   const Collected whole = run(*model, {row}, layers);
   auto ready = model->tokenize(text_row(*reference_, row, model->info().two_stacks));
@@ -242,6 +272,53 @@ TEST_P(Golden, AnyStepCanBeTheFirst) {
           2, prefix + "block." + std::to_string(block) + "." + steps[static_cast<std::size_t>(step)].slot + ".sum");
     }
     stream = whole.at(2, prefix + "block." + std::to_string(block) + ".out");
+  }
+}
+
+// From states that were kept, as many rows at a time as one likes.
+TEST_P(Golden, TheEndCanBeRunByItself) {
+  for (const char* dtype : {"f32", "bf16"}) {
+    const auto model = open({.dtype = dtype});
+    ASSERT_NE(model, nullptr);
+    const ModelSpec& spec = model->state().spec;
+    const Collected whole = run(*model, {2}, plan(*model, {.sites = "**"}));
+    const auto apply = [](std::vector<float> in, std::int64_t in_width, std::int64_t out_width, std::int64_t tile,
+                          const auto& call) {
+      const MutableRows from = rows_of(in, in_width);
+      std::vector<float> out(static_cast<std::size_t>(from.rows * out_width));
+      for (std::int64_t first = 0; first < from.rows; first += tile) {
+        const std::int64_t count = std::min(tile, from.rows - first);
+        const Status status = call(slice(from, first, count).view(), slice(rows_of(out, out_width), first, count));
+        EXPECT_TRUE(status.ok()) << status.error().message;
+      }
+      return out;
+    };
+    for (const StackId id : {StackId::kEncoder, StackId::kDecoder}) {
+      if (!(id == StackId::kEncoder ? spec.encoder : spec.decoder)) continue;
+      const std::string prefix = stack_prefix(spec, id);
+      const std::string last = prefix + "block." + std::to_string(spec.stack(id).blocks.size() - 1) + ".out";
+      const std::int64_t final_width = spec.stack(id).final_width(spec.width);
+      for (const std::int64_t tile : {1, 5, 1000}) {
+        const auto finals =
+            apply(whole.at(2, last), spec.width, final_width, tile,
+                  [&](const RowsView& in, const MutableRows& out) { return model->finish(id, in, out); });
+        EXPECT_EQ(finals, whole.at(2, prefix + "final")) << dtype << " " << tile << " rows at a time";
+      }
+    }
+    EXPECT_EQ(model->load_head().ok(), model->info().has_head);
+    if (!spec.head) continue;
+    const StackId id = spec.head_stack();
+    const std::int64_t vocabulary = spec.scores();
+    for (const std::int64_t tile : {1, 5, 1000}) {
+      const auto scores =
+          apply(whole.at(2, stack_prefix(spec, id) + "final"), spec.stack(id).final_width(spec.width), vocabulary, tile,
+                [&](const RowsView& in, const MutableRows& out) { return model->logits(in, out); });
+      EXPECT_EQ(scores, whole.at(2, "logits")) << dtype << " " << tile << " rows at a time";
+    }
+    const Collected picked = run(*model, {2}, plan(*model, {.sites = "logits", .positions = "0,1,-1"}));
+    std::vector<float> expected(whole.at(2, "logits").begin(), whole.at(2, "logits").begin() + 2 * vocabulary);
+    expected.insert(expected.end(), whole.at(2, "logits").end() - vocabulary, whole.at(2, "logits").end());
+    EXPECT_EQ(picked.at(2, "logits"), expected) << dtype;
   }
 }
 

@@ -37,6 +37,7 @@ std::string description(const ModelSpec& spec) {
     text += std::string(name) + ", " + std::to_string(spec.width) + " wide\n";
     for (const std::string& line : block_program(**stack)) text += line + "\n";
   }
+  if (spec.head) text += head_text(*spec.head) + "\n";
   text += "slots\n";
   for (const Slot& slot : slots_of(spec)) text += slot.name + " " + slot.shape.text() + "\n";
   return text;

@@ -1,0 +1,41 @@
+// The end of a model: from a stack's stream to its final states, and from those to scores over the vocabulary.
+#pragma once
+
+#include <cstdint>
+#include <memory>
+#include <string>
+
+#include "engine/binder.h"
+#include "engine/weights.h"
+#include "engine/workspace.h"
+#include "layerscope/error.h"
+#include "spec/spec.h"
+
+namespace layerscope {
+
+/// What is not there of the head that `spec` describes, "tensor "lm_head.weight" is missing"; empty where it is whole.
+/// A bias that is missing is one of zeros.
+[[nodiscard]] std::string missing_of_head(const ModelSpec& spec, const Bindings& bindings);
+
+/// The head's matrices, laid out for a backend.
+struct PackedHead {
+  std::unique_ptr<PackedLinear> transform, out;
+  const NormWeights* norm = nullptr;
+};
+
+/// `tensors` must outlive the result. Errors: kResource, kRuntime.
+[[nodiscard]] Result<PackedHead> pack_head(const Head& head, const HeadTensors& tensors, const Backend& backend);
+
+/// Rows of scores that are made at a time, so that they take a few tens of megabytes whatever the vocabulary.
+[[nodiscard]] std::int64_t score_rows(std::int64_t vocabulary) noexcept;
+
+/// finals [n, final width] in the stream's type -> out [n, vocabulary] in the stream's type.
+[[nodiscard]] Status score(const Backend& backend, const Head& head, const PackedHead& weights, const RowsView& finals,
+                           const MutableRows& out, Workspace& workspace);
+
+/// stream [n, width] -> out [n, final width], both in the stream's type; without a projection they may be the same
+/// memory.
+[[nodiscard]] Status finish_rows(const Backend& backend, const StackWeights& weights, const RowsView& stream,
+                                 const MutableRows& out, Workspace& workspace);
+
+}  // namespace layerscope
