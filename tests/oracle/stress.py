@@ -1,5 +1,5 @@
 """Holds the built program against transformers on models that nobody has seen: the settings of settings/, each with
-other sizes and other random parameters. Prints the worst relative L2 distance of every state a model, and what was refused.
+other sizes, other random parameters and, where transformers has one, a head. Prints the worst relative L2 distance of states and logits of every model, and what was refused.
 
 usage: stress.py PROGRAM [--seed N] [NAMES...]
 """
@@ -14,12 +14,23 @@ import subprocess
 import tempfile
 
 import torch
+import transformers
 from safetensors.torch import load_file
 
 from make_states import GENERATION, all_models, load, make, run
 
 LAYERS = ("num_hidden_layers", "num_layers", "n_layer", "n_layers", "encoder_layers", "decoder_layers")
 WIDTHS = ("intermediate_size", "ffn_hidden_size", "d_ff", "encoder_ffn_dim", "decoder_ffn_dim", "ffn_dim", "n_inner")
+HEADS = ("ForCausalLM", "ForMaskedLM", "ForConditionalGeneration", "LMHeadModel")
+
+
+def with_head(tiny, chance):
+    """The architecture or, every other time, one of the same family with a head over the vocabulary."""
+    base = tiny.architecture.removesuffix("Model")
+    if tiny.last or tiny.rename or base == tiny.architecture or chance.randrange(2):
+        return tiny.architecture
+    found = [base + head for head in HEADS if hasattr(transformers, base + head)]
+    return chance.choice(found) if found else tiny.architecture
 
 
 def mutated(tiny, chance):
@@ -36,7 +47,15 @@ def mutated(tiny, chance):
         elif re.search("eps", key) and isinstance(config[key], float):
             config[key] = chance.choice([1e-6, 1e-5, 1e-3])
     name = tiny.name[: -len("-v5")] + f"-{chance.randrange(10**6)}-v{tiny.generation}"
-    return dataclasses.replace(tiny, name=name, config=config)
+    architecture = with_head(tiny, chance)
+    if architecture != tiny.architecture and chance.randrange(2):
+        config["tie_word_embeddings"] = bool(chance.randrange(2))
+    return dataclasses.replace(tiny, name=name, config=config, architecture=architecture)
+
+
+def scores_labels(folder):
+    name = json.loads((folder / "config.json").read_text())["architectures"][0]
+    return not name.endswith((*HEADS, "MTModel"))
 
 
 def distances(program, folder, tensors):
@@ -49,7 +68,10 @@ def distances(program, folder, tensors):
         if what in names:
             rows.setdefault(int(row[1:]), {})[names[what]] = value.tolist()
     (folder / "rows.jsonl").write_text("".join(json.dumps(rows[row]) + "\n" for row in sorted(rows)))
+    described = subprocess.run([program, "inspect", str(folder), "--json"], capture_output=True, text=True, timeout=120)
+    has_head = described.returncode == 0 and json.loads(described.stdout)["head"] is not None
     sites = "**.embed,**.block.*.out,**.final" if two else "embed,block.*.out,final"
+    sites += ",logits" if has_head else ""
     words = [program, "states", str(folder), "-i", str(folder / "rows.jsonl"), "-o", str(folder / "run"), "-q"]
     result = subprocess.run([*words, "--sites", sites], capture_output=True, text=True, timeout=120)
     if result.returncode:
@@ -59,9 +81,11 @@ def distances(program, folder, tensors):
     assert len(shards) == 1
     for name, value in tensors.items():
         row, site = name.split(".", 1)
-        if site in names or site == "logits":
+        if site in names or site == "logits" and scores_labels(folder):
             continue
-        prefix = site.split(".")[0] + "." if two else ""
+        if site == "logits" and not has_head:
+            return None, "no head"
+        prefix = ("dec." if site == "logits" else site.split(".")[0] + ".") if two else ""
         offsets = shards[0][f"{prefix}offsets"]
         index = int(row[1:])
         mine = shards[0][site][int(offsets[index]) : int(offsets[index + 1])].double()
