@@ -22,8 +22,7 @@ void change_row(EditOp op, const float* vector, const MutableRows& rows, std::in
     for (std::int64_t j = 0; j < rows.width; ++j) row[j] = change(row[j], vector[j]);
   };
   switch (rows.dtype) {
-    case DType::kF64:
-      return each(rows.row<double>(index), [op](double x, float v) { return changed(op, x, v); });
+    case DType::kF64: return each(rows.row<double>(index), [op](double x, float v) { return changed(op, x, v); });
     case DType::kBF16:
       return each(rows.row<std::uint16_t>(index), [op](std::uint16_t x, float v) {
         return op == EditOp::kSet ? float_to_bf16(v) : float_to_bf16(changed(op, bf16_to_float(x), v));

@@ -18,8 +18,8 @@ struct EditedRows {
   std::span<const std::int64_t> lengths;     ///< what negative positions count from, by sequence
 };
 
-/// Changes tokens `first` ... of the batch as one edit says. `rows` is float32, float64 or bfloat16; bfloat16 values are
-/// changed as float32 and rounded back. True if any token was changed.
+/// Changes tokens `first` ... of the batch as one edit says. `rows` is float32, float64 or bfloat16; bfloat16 values
+/// are changed as float32 and rounded back. True if any token was changed.
 bool apply_edit(const EditPlan::Entry& edit, const EditedRows& tokens, std::int64_t first, const MutableRows& rows);
 
 }  // namespace layerscope

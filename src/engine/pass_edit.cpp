@@ -29,9 +29,9 @@ Status StackPass::check_edits() const {
 }
 
 bool StackPass::edits(int block, int step, SiteKind kind) const noexcept {
-  return options_.edits != nullptr &&
-         std::ranges::any_of(options_.edits->entries(),
-                             [&](const EditPlan::Entry& entry) { return is_at(entry, id_, block, step, kind); });
+  return options_.edits != nullptr && std::ranges::any_of(options_.edits->entries(), [&](const EditPlan::Entry& entry) {
+           return is_at(entry, id_, block, step, kind);
+         });
 }
 
 Status StackPass::edit(const Place& place, SiteKind kind, std::int64_t first, const MutableRows& rows) {

@@ -41,10 +41,11 @@ Status check_values(const Edit& edit, const PositionList& positions) {
   const auto bad =
       std::find_if(edit.values.begin(), edit.values.end(), [](float value) { return !std::isfinite(value); });
   if (bad != edit.values.end()) {
-    return usage(edit, "the vectors hold NaN or infinity, first at element " +
-                           std::to_string(bad - edit.values.begin()));
+    return usage(edit,
+                 "the vectors hold NaN or infinity, first at element " + std::to_string(bad - edit.values.begin()));
   }
-  if (positions.sample > 0) return usage(edit, "positions \"" + edit.positions + "\", expected all, first, last or a list");
+  if (positions.sample > 0)
+    return usage(edit, "positions \"" + edit.positions + "\", expected all, first, last or a list");
   if (positions.picked && edit.vectors != 1 && edit.vectors != static_cast<std::int64_t>(positions.list.size())) {
     return usage(edit, std::to_string(edit.vectors) + " vectors for " + std::to_string(positions.list.size()) +
                            " positions, expected 1 or as many");
