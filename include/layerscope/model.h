@@ -8,6 +8,7 @@
 #include <string_view>
 #include <vector>
 
+#include "layerscope/edits.h"
 #include "layerscope/error.h"
 #include "layerscope/tap.h"
 
@@ -71,6 +72,7 @@ struct StatesOptions {
   TapRequest request;  ///< `save_dtype` stays kF32
   TokenizeOptions tokenize;
   int threads = 1;  ///< workers; the values do not depend on it
+  std::vector<Edit> edits;
 };
 
 /// What is known of an opened model without running it.
@@ -113,8 +115,10 @@ class Model {
   void append(Batch& batch, const ModelRow& row, std::int64_t row_number, std::uint64_t tag) const;
 
   /// Runs a batch on the calling thread and hands every wanted value to the sink. Values of a sequence do not depend on
-  /// the others. Errors: kRuntime naming site and token where a NaN or infinity appears first; the sink's own.
-  [[nodiscard]] Status run(const Batch& batch, const TapPlan& plan, Sink& sink) const;
+  /// the others. Where `edits` change the stream, a site shows the changed values and everything behind it reads them.
+  /// Errors: kRuntime naming site and token where a NaN or infinity appears first; kInput for a row that an edit does
+  /// not fit; the sink's own.
+  [[nodiscard]] Status run(const Batch& batch, const TapPlan& plan, Sink& sink, const EditPlan* edits = nullptr) const;
 
   /// Whole results in memory, one entry a row: for few rows; for many there is run() or the bulk job. Errors: those of
   /// tokenize (naming the row's index), of the plan and of run.

@@ -20,10 +20,14 @@ Error usage(std::string message) { return {ErrorCode::kUsage, std::move(message)
 struct Words {
   Command command = Command::kInspect;
   std::array<std::optional<std::string>, kFlagCount> values;
+  std::array<std::vector<std::string>, kFlagCount> lists;  // of flags that may be repeated
   std::array<bool, kFlagCount> switches{};
   std::vector<std::string> positionals;
 
-  [[nodiscard]] bool given(Flag flag) const { return on(flag) || values[static_cast<std::size_t>(flag)].has_value(); }
+  [[nodiscard]] bool given(Flag flag) const {
+    return on(flag) || values[static_cast<std::size_t>(flag)].has_value() || !list(flag).empty();
+  }
+  [[nodiscard]] const std::vector<std::string>& list(Flag flag) const { return lists[static_cast<std::size_t>(flag)]; }
   [[nodiscard]] bool on(Flag flag) const { return switches[static_cast<std::size_t>(flag)]; }
   [[nodiscard]] std::string text(Flag flag, std::string_view fallback) const {
     return values[static_cast<std::size_t>(flag)].value_or(std::string(fallback));
@@ -69,6 +73,8 @@ Result<Words> split_words(Command command, std::span<const std::string> argument
         row.short_name.empty() ? std::string(row.long_name) : fmt::format("{},{}", row.short_name, row.long_name);
     if (row.argument.empty()) {
       app.add_flag(names, words.switches[index]);
+    } else if (row.repeats) {
+      app.add_option(names, words.lists[index])->type_name(std::string(row.argument))->allow_extra_args(false);
     } else {
       app.add_option(names, words.values[index])->type_name(std::string(row.argument));
     }
@@ -203,6 +209,12 @@ Status folder_arguments(const Words& words, const Environment& environment, Argu
   return {};
 }
 
+// The edits of every command that takes them.
+Result<EditArguments> edit_arguments(const Words& words) {
+  if (words.given(Flag::kEdits) && words.text(Flag::kEdits, "").empty()) return usage("--edits: an empty file name");
+  return EditArguments{words.list(Flag::kEdit), words.text(Flag::kEdits, "")};
+}
+
 Result<StatesArguments> states_arguments(const Words& words, const CommonArguments& common,
                                          const Environment& environment) {
   StatesArguments states;
@@ -236,6 +248,7 @@ Result<StatesArguments> states_arguments(const Words& words, const CommonArgumen
     LAYERSCOPE_ASSIGN(request.seed, integer<std::uint64_t>(Flag::kSeed, words.text(Flag::kSeed, ""), 0,
                                                            std::numeric_limits<std::uint64_t>::max()));
   }
+  LAYERSCOPE_ASSIGN(states.edits, edit_arguments(words));
   LAYERSCOPE_TRY(folder_arguments(words, environment, states));
   states.all = words.on(Flag::kAll);
   const std::string measure = words.text(Flag::kMeasure, "norm");

@@ -10,6 +10,7 @@
 #include <variant>
 #include <vector>
 
+#include "cli/edits.h"
 #include "cli/option_table.h"
 #include "layerscope/error.h"
 #include "layerscope/model.h"
@@ -60,6 +61,7 @@ struct StatesArguments {
   std::string model;
   InputArguments input;
   TapRequest request;
+  EditArguments edits;
   std::string output;  ///< run folder; empty: picture or JSON lines
   std::uint64_t shard_bytes = std::uint64_t{256} << 20;
   std::optional<std::pair<int, int>> part;

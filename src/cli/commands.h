@@ -29,9 +29,12 @@ struct Context {
 [[nodiscard]] Result<int> run_tokenize(const TokenizeArguments& arguments, Context& context);
 /// `states`: chooses between the three below.
 [[nodiscard]] Result<int> run_states(const StatesArguments& arguments, Context& context);
-[[nodiscard]] Result<int> run_states_picture(const Model& model, const StatesArguments& arguments, Context& context);
-[[nodiscard]] Result<int> run_states_json(const Model& model, const StatesArguments& arguments, Context& context);
-[[nodiscard]] Result<int> run_states_folder(const Model& model, const StatesArguments& arguments, Context& context);
+[[nodiscard]] Result<int> run_states_picture(const Model& model, const StatesArguments& arguments,
+                                             const EditPlan& edits, Context& context);
+[[nodiscard]] Result<int> run_states_json(const Model& model, const StatesArguments& arguments, const EditPlan& edits,
+                                          Context& context);
+[[nodiscard]] Result<int> run_states_folder(const Model& model, const StatesArguments& arguments,
+                                            std::vector<Edit> edits, Context& context);
 /// `embed`: chooses between a run folder, a .npy file, JSON lines and the matrix.
 [[nodiscard]] Result<int> run_embed(const EmbedArguments& arguments, Context& context);
 [[nodiscard]] Result<int> run_embed_npy(const Embedder& embedder, const EmbedArguments& arguments, Context& context);

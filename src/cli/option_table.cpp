@@ -15,6 +15,7 @@ constexpr std::uint32_t kVerify = bit(Command::kVerify);
 constexpr std::uint32_t kExport = bit(Command::kExport);
 constexpr std::uint32_t kReading = kTokenize | kStates | kEmbed;
 constexpr std::uint32_t kRunning = kStates | kEmbed;
+constexpr std::uint32_t kEditing = kStates;
 constexpr std::uint32_t kWorking = kInspect | kTokenize | kStates | kEmbed | kVerify | kExport;
 constexpr std::uint32_t kEvery = kWorking | bit(Command::kCompletion) | bit(Command::kMan);
 
@@ -93,6 +94,12 @@ constexpr std::array kFlags{
     FlagRow{Flag::kMix, FlagGroup::kObserve, kRunning, "", "--mix", "WEIGHTS", "", "",
             "one weighted sum of layers: 4=0.5,8=0.5, or 0..12 for their mean; states stores it as the site mix"},
     FlagRow{Flag::kSeed, FlagGroup::kObserve, kStates, "", "--seed", "N", "", "0", "seed of sample:K"},
+    FlagRow{
+        Flag::kEdit, FlagGroup::kObserve, kEditing, "", "--edit", "EDIT", "", "",
+        "change the stream: SITE:add|set|scale[:POSITIONS]=VECTORS, as block.3.out:add=2*steer.npy; may be repeated",
+        true},
+    FlagRow{Flag::kEdits, FlagGroup::kObserve, kEditing, "", "--edits", "FILE", "", "",
+            "a JSON list of edits, which come before those of --edit"},
     FlagRow{Flag::kLayer, FlagGroup::kVector, kEmbed, "", "--layer", "K", "", "the last",
             "the layer that is pooled: 0 the embedding, k after block k, -1 the last"},
     FlagRow{Flag::kPrompt, FlagGroup::kVector, kEmbed, "", "--prompt", "TEXT", "", "the folder's default",

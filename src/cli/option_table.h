@@ -23,6 +23,8 @@ enum class Flag : std::uint8_t {
   kPool,
   kMix,
   kSeed,
+  kEdit,
+  kEdits,
   kLayer,
   kPrompt,
   kPromptName,
@@ -75,6 +77,7 @@ struct FlagRow {
   std::string_view choices;     ///< "stop|skip"; empty if anything goes
   std::string_view fallback;    ///< what holds without the flag, for help texts
   std::string_view help;        ///< one sentence without a full stop
+  bool repeats = false;         ///< may be given several times
   [[nodiscard]] bool takes(Command command) const noexcept {
     return (commands >> static_cast<unsigned>(command) & 1U) != 0;
   }

@@ -90,11 +90,14 @@ StatesJobOptions job_options(const StatesArguments& arguments, const CommonArgum
 
 }  // namespace
 
-Result<int> run_states_folder(const Model& model, const StatesArguments& arguments, Context& context) {
+Result<int> run_states_folder(const Model& model, const StatesArguments& arguments, std::vector<Edit> edits,
+                              Context& context) {
   const auto run = [&](RowReader& rows, const StatesJobOptions& options, const JobHooks& hooks) {
     return run_states_job(model, rows, options, hooks);
   };
-  return run_folder_job({arguments.input, job_options(arguments, context.common), arguments.progress, run}, context);
+  StatesJobOptions options = job_options(arguments, context.common);
+  options.edits = std::move(edits);
+  return run_folder_job({arguments.input, std::move(options), arguments.progress, run}, context);
 }
 
 Result<int> run_folder_job(const FolderJob& job, Context& context) {

@@ -53,20 +53,20 @@ class KeepSink final : public Sink {
   std::vector<float> row_;
 };
 
-Status run_batch(const Model& model, const TapPlan& plan, PendingBatch& pending) {
+Status run_batch(const Model& model, const TapPlan& plan, const EditPlan& edits, PendingBatch& pending) {
   model.enter_worker();
   Batch batch;
   for (std::size_t k = 0; k < pending.rows.size(); ++k)
     model.append(batch, pending.rows[k].row, pending.rows[k].number, k);
   pending.values.assign(pending.rows.size(), std::vector<std::vector<float>>(plan.stored().size()));
   KeepSink sink(pending);
-  return model.run(batch, plan, sink);
+  return model.run(batch, plan, sink, &edits);
 }
 
 /// As run_batch, for a thread of its own: nothing is thrown out of it.
-void run_worker(const Model& model, const TapPlan& plan, PendingBatch& pending) noexcept {
+void run_worker(const Model& model, const TapPlan& plan, const EditPlan& edits, PendingBatch& pending) noexcept {
   try {
-    pending.status = run_batch(model, plan, pending);
+    pending.status = run_batch(model, plan, edits, pending);
   } catch (const std::bad_alloc&) {
     pending.status = Error{ErrorCode::kResource, "out of memory"};
   } catch (const std::exception& error) {
@@ -95,8 +95,9 @@ void append_values(std::string& out, const StoredSite& site, const std::vector<f
 
 class JsonRows {
  public:
-  JsonRows(const Model& model, const TapPlan& plan, const StatesArguments& arguments, Context& context)
-      : model_(model), plan_(plan), arguments_(arguments), context_(context) {
+  JsonRows(const Model& model, const TapPlan& plan, const EditPlan& edits, const StatesArguments& arguments,
+           Context& context)
+      : model_(model), plan_(plan), edits_(edits), arguments_(arguments), context_(context) {
     const unsigned cores = std::max(1U, std::thread::hardware_concurrency());
     workers_ = context.common.threads > 0 ? static_cast<std::size_t>(context.common.threads) : cores;
   }
@@ -125,9 +126,9 @@ class JsonRows {
     {
       std::vector<std::jthread> threads;
       for (std::size_t k = 1; k < batches_.size(); ++k) {
-        threads.emplace_back(run_worker, std::cref(model_), std::cref(plan_), std::ref(batches_[k]));
+        threads.emplace_back(run_worker, std::cref(model_), std::cref(plan_), std::cref(edits_), std::ref(batches_[k]));
       }
-      if (!batches_.empty()) run_worker(model_, plan_, batches_.front());
+      if (!batches_.empty()) run_worker(model_, plan_, edits_, batches_.front());
     }
     for (const PendingBatch& batch : batches_) {
       LAYERSCOPE_TRY(batch.status);
@@ -185,6 +186,7 @@ class JsonRows {
 
   const Model& model_;
   const TapPlan& plan_;
+  const EditPlan& edits_;
   const StatesArguments& arguments_;
   Context& context_;
   std::size_t workers_ = 1;
@@ -193,9 +195,10 @@ class JsonRows {
 
 }  // namespace
 
-Result<int> run_states_json(const Model& model, const StatesArguments& arguments, Context& context) {
+Result<int> run_states_json(const Model& model, const StatesArguments& arguments, const EditPlan& edits,
+                            Context& context) {
   LAYERSCOPE_ASSIGN(const TapPlan plan, TapPlan::compile(model.sites(), arguments.request));
-  JsonRows rows(model, plan, arguments, context);
+  JsonRows rows(model, plan, edits, arguments, context);
   Result<RowCounts> counts = each_row(arguments.input, context, [&](const InputRow& row) { return rows.row(row); });
   LAYERSCOPE_TRY(rows.flush());
   if (!counts) return std::move(counts).error();

@@ -73,8 +73,9 @@ std::string quoted(const InputRow& row, std::size_t columns) {
 
 class Picture {
  public:
-  Picture(const Model& model, const TapPlan& plan, const StatesArguments& arguments, Context& context)
-      : model_(model), plan_(plan), arguments_(arguments), context_(context) {
+  Picture(const Model& model, const TapPlan& plan, const EditPlan& edits, const StatesArguments& arguments,
+          Context& context)
+      : model_(model), plan_(plan), edits_(edits), arguments_(arguments), context_(context) {
     style_.columns = context.terminal.columns;
     style_.color = context.terminal.color;
     style_.measure = arguments.measure;
@@ -98,7 +99,7 @@ class Picture {
     Batch batch;
     model_.append(batch, row, input.number, 0);
     GridSink sink(plan_, arguments_.measure);
-    LAYERSCOPE_TRY(model_.run(batch, plan_, sink));
+    LAYERSCOPE_TRY(model_.run(batch, plan_, sink, &edits_));
     ++drawn_;
     if (pooled) {
       keep(input, sink);
@@ -160,6 +161,7 @@ class Picture {
 
   const Model& model_;
   const TapPlan& plan_;
+  const EditPlan& edits_;
   const StatesArguments& arguments_;
   Context& context_;
   PictureStyle style_;
@@ -180,11 +182,12 @@ Status check_drawable(const TapPlan& plan) {
 
 }  // namespace
 
-Result<int> run_states_picture(const Model& model, const StatesArguments& arguments, Context& context) {
+Result<int> run_states_picture(const Model& model, const StatesArguments& arguments, const EditPlan& edits,
+                               Context& context) {
   LAYERSCOPE_ASSIGN(const TapPlan plan, TapPlan::compile(model.sites(), arguments.request));
   LAYERSCOPE_TRY(check_drawable(plan));
   model.enter_worker();
-  Picture picture(model, plan, arguments, context);
+  Picture picture(model, plan, edits, arguments, context);
   picture.header();
   LAYERSCOPE_ASSIGN(const RowCounts counts,
                     each_row(arguments.input, context, [&](const InputRow& row) { return picture.row(row); }));

@@ -12,6 +12,7 @@
 #include "engine/kv_cache.h"
 #include "engine/weights.h"
 #include "engine/workspace.h"
+#include "layerscope/edits.h"
 #include "layerscope/error.h"
 #include "spec/spec.h"
 #include "tap/frame.h"
@@ -30,6 +31,10 @@ struct RunOptions {
   /// One cache a sequence: the decoder's tokens are new ones behind those of the cache, and join it. For a model with
   /// two stacks the encoder's tokens come with the first call and are left out of later ones.
   std::span<KvCache* const> caches;
+  const EditPlan* edits = nullptr;  ///< changes of the stream, made before a site is shown
+  /// By sequence, the decoder's tokens from whose end negative positions of edits count: those of the prompt, when a
+  /// row runs in several calls. Empty: those of cache and batch together.
+  std::span<const std::int64_t> edited_lengths;
 };
 
 /// Weights and backend behind a spec, ready to run batches from any number of threads.

@@ -38,6 +38,7 @@ std::int64_t StackPass::past(std::size_t sequence) const noexcept {
 }
 
 Status StackPass::run(const TapPlan::Depth& depth, const MutableRows* memory) {
+  LAYERSCOPE_TRY(check_edits());
   int block = 0, first_step = 0;
   if (options_.start && options_.start->stack == id_) {
     block = options_.start->block;
@@ -105,6 +106,7 @@ Status StackPass::mlp_tile(const Place& place, const Mlp& mlp, const MlpWeights&
   } else {
     LAYERSCOPE_TRY(backend_.linear(*weights.in, in.view(), act, *workspace_.scratch));
   }
+  LAYERSCOPE_TRY(edit(place, SiteKind::kAct, first, act));
   LAYERSCOPE_TRY(show(place, SiteKind::kAct, first, act.view()));
   return backend_.linear(*weights.down, act.view(), out, *workspace_.scratch);
 }
@@ -114,6 +116,7 @@ Status StackPass::top() {
       weights_.top_projection ? workspace_.final.rows(stream_type_, tokens_, weights_.top_projection->outputs) : x_;
   LAYERSCOPE_TRY(finish_rows(backend_, weights_, x_.view(), final, workspace_));
   x_ = final;
+  LAYERSCOPE_TRY(edit(-1, -1, SiteKind::kFinal, 0, x_));
   LAYERSCOPE_TRY(check(x_.view(), 0, qualified("final"), input_.offsets));
   return show(plan_.wants(id_, -1, -1, SiteKind::kFinal), 0, x_.view());
 }
@@ -161,12 +164,13 @@ Status StackPass::read(const Place& place, std::int64_t first, std::int64_t coun
     in = workspace_.tile_in.rows(operand_type_, count, spec_.width);
     backend_.norm(place.weights->pre->view, x.view(), in);
     if (place.spec->carries_pre) backend_.norm(place.weights->pre->view, x.view(), x);
-  } else if (operand_type_ == stream_type_) {
+  } else if (operand_type_ == stream_type_ && !edits(place.block, place.step, SiteKind::kStepIn)) {
     in = x;
   } else {
     in = workspace_.tile_in.rows(operand_type_, count, spec_.width);
     backend_.convert(x.view(), in);
   }
+  LAYERSCOPE_TRY(edit(place, SiteKind::kStepIn, first, in));
   return show(place, SiteKind::kStepIn, first, in.view());
 }
 
@@ -175,20 +179,26 @@ Status StackPass::join(const Place& place, std::int64_t first, const MutableRows
   if (place.weights->post) backend_.norm(place.weights->post->view, t.view(), t);
   if (place.spec->scale != 1)
     backend_.scale_rows(std::vector<float>(static_cast<std::size_t>(t.rows), place.spec->scale), t);
+  LAYERSCOPE_TRY(edit(place, SiteKind::kStepOut, first, t));
   LAYERSCOPE_TRY(show(place, SiteKind::kStepOut, first, t.view()));
   const NormView* after = place.weights->after ? &place.weights->after->view : nullptr;
-  if (after != nullptr && plan_.wants(id_, place.block, place.step, SiteKind::kStepPresum) >= 0) {
+  if (after != nullptr && (plan_.wants(id_, place.block, place.step, SiteKind::kStepPresum) >= 0 ||
+                           edits(place.block, place.step, SiteKind::kStepPresum))) {
     backend_.add(x, t.view(), 1, nullptr);
+    LAYERSCOPE_TRY(edit(place, SiteKind::kStepPresum, first, x));
     LAYERSCOPE_TRY(show(place, SiteKind::kStepPresum, first, x.view()));
     backend_.norm(*after, x.view(), x);
   } else {
     backend_.add(x, t.view(), 1, after);
   }
+  LAYERSCOPE_TRY(edit(place, SiteKind::kStepSum, first, x));
   LAYERSCOPE_TRY(check(x.view(), first, qualified(site_name(place, "sum")), input_.offsets));
   LAYERSCOPE_TRY(show(place, SiteKind::kStepSum, first, x.view()));
   const bool last =
       static_cast<std::size_t>(place.step) + 1 == stack_.blocks[static_cast<std::size_t>(place.block)].steps.size();
-  return last ? show(plan_.wants(id_, place.block, -1, SiteKind::kBlockOut), first, x.view()) : Status();
+  if (!last) return {};
+  LAYERSCOPE_TRY(edit(place.block, -1, SiteKind::kBlockOut, first, x));
+  return show(plan_.wants(id_, place.block, -1, SiteKind::kBlockOut), first, x.view());
 }
 
 Status StackPass::show(const Place& place, SiteKind kind, std::int64_t first, const RowsView& rows) {

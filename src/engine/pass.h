@@ -5,6 +5,7 @@
 #include <string>
 #include <vector>
 
+#include "engine/apply_edits.h"
 #include "engine/engine.h"
 #include "engine/head.h"
 #include "engine/positions.h"
@@ -86,6 +87,14 @@ class StackPass {
   /// The term of the scores that depends on distance, or null.
   const DistanceBias* distances(const Place& place, const Attention& attention);
 
+  /// Changes the values of a site as the caller asks, where it does; before they are shown or read.
+  Status edit(int block, int step, SiteKind kind, std::int64_t first, const MutableRows& rows);
+  Status edit(const Place& place, SiteKind kind, std::int64_t first, const MutableRows& rows);
+  [[nodiscard]] bool edits(int block, int step, SiteKind kind) const noexcept;
+  /// kInput where a row and the vectors of an edit do not fit.
+  [[nodiscard]] Status check_edits() const;
+  /// What negative positions of a sequence count from; `cross`: those of the encoder's tokens.
+  [[nodiscard]] std::int64_t edited_length(std::size_t sequence, bool cross) const noexcept;
   Status show(const Place& place, SiteKind kind, std::int64_t first, const RowsView& rows);
   Status show(int observed, std::int64_t first, const RowsView& rows);
   /// kRuntime if a value is NaN or infinite; `offsets` say which row a token belongs to.

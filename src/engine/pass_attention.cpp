@@ -69,12 +69,16 @@ Status StackPass::attention(const Place& place, const Attention& attention, cons
   MutableRows q, k, v;
   LAYERSCOPE_TRY(project(place, attention, memory, q, k, v));
   turn(place, attention, q, k, v);
+  LAYERSCOPE_TRY(edit(place, SiteKind::kQueries, 0, q));
+  LAYERSCOPE_TRY(edit(place, SiteKind::kKeys, 0, k));
+  LAYERSCOPE_TRY(edit(place, SiteKind::kValues, 0, v));
   LAYERSCOPE_TRY(show(place, SiteKind::kQueries, 0, q.view()));
   LAYERSCOPE_TRY(show(place, SiteKind::kKeys, 0, k.view()));
   LAYERSCOPE_TRY(show(place, SiteKind::kValues, 0, v.view()));
 
   const MutableRows z = workspace_.mixed.rows(operand_type_, tokens_, attention.heads * attention.d_v);
   LAYERSCOPE_TRY(attend(place, attention, q, k, v, z));
+  LAYERSCOPE_TRY(edit(place, SiteKind::kHeads, 0, z));
   LAYERSCOPE_TRY(show(place, SiteKind::kHeads, 0, z.view()));
   for (std::int64_t first = 0; first < tokens_; first += kTileRows) {
     const std::int64_t count = std::min(kTileRows, tokens_ - first);

@@ -80,6 +80,7 @@ Status StackPass::embed() {
     }
     if (embedding.positions && embedding.positions->behind_norm) add_positions(first, x);
   }
+  LAYERSCOPE_TRY(edit(-1, -1, SiteKind::kEmbed, 0, x_));
   LAYERSCOPE_TRY(check(x_.view(), 0, qualified("embed"), input_.offsets));
   return show(plan_.wants(id_, -1, -1, SiteKind::kEmbed), 0, x_.view());
 }

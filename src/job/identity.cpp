@@ -19,6 +19,18 @@ std::string lower_case(std::string_view text) {
   return out;
 }
 
+/// What an edit does, its vectors by their hash.
+Json edit_json(const Edit& edit) {
+  Hasher hasher;
+  hasher.update(std::as_bytes(std::span(edit.values)));
+  return Json(Json::Object{{"site", text_json(edit.site)},
+                           {"op", text_json(edit_op_name(edit.op))},
+                           {"positions", text_json(edit.positions)},
+                           {"row", edit.row ? Json(*edit.row) : Json()},
+                           {"vectors", Json(edit.vectors)},
+                           {"xxh128", Json(hasher.hex())}});
+}
+
 /// A file's name within the model folder, or its last component.
 std::string relative_name(const std::string& folder, const std::string& file) {
   const std::string prefix = folder.ends_with('/') ? folder : folder + "/";
@@ -47,6 +59,11 @@ Manifest describe_run(const ModelInfo& info, const ShardSchema& schema, const Ro
                      {"input", text_json(rows.kind())},
                      {"shard_size", Json(static_cast<std::int64_t>(options.shard_bytes))}};
   if (!options.embedding.is_null()) manifest.config.emplace_back("embedding", options.embedding);
+  if (!options.edits.empty()) {
+    Json::Array edits;
+    for (const Edit& edit : options.edits) edits.push_back(edit_json(edit));
+    manifest.config.emplace_back("edits", Json(std::move(edits)));
+  }
   manifest.model_path = info.path;
   manifest.model_type = info.model_type;
   manifest.parameters = info.parameters;

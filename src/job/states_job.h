@@ -6,6 +6,7 @@
 #include <functional>
 #include <optional>
 #include <string>
+#include <vector>
 
 #include "base/json.h"
 #include "job/input.h"
@@ -17,6 +18,7 @@ namespace layerscope {
 struct StatesJobOptions {
   std::string run_folder;
   TapRequest request;
+  std::vector<Edit> edits;  ///< in the manifest with a hash of their vectors
   TokenizeOptions tokenize;
   bool skip_bad = false;  ///< --on-bad skip
   std::uint64_t shard_bytes = std::uint64_t{256} << 20;

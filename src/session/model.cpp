@@ -169,12 +169,12 @@ void Model::append(Batch& batch, const ModelRow& row, std::int64_t row_number, s
   batch.tags.push_back(tag);
 }
 
-Status Model::run(const Batch& batch, const TapPlan& plan, Sink& sink) const {
+Status Model::run(const Batch& batch, const TapPlan& plan, Sink& sink, const EditPlan* edits) const {
   if (!state_->engine) return Error{ErrorCode::kUsage, "the model was opened without its weights"};
   try {
     LAYERSCOPE_TRY(check_batch(*state_, batch));
     Reducer reducer(batch, plan, sink);
-    return state_->engine->run(batch, plan, reducer);
+    return state_->engine->run(batch, plan, reducer, {.edits = edits});
   } catch (const std::bad_alloc&) {
     return Error{ErrorCode::kResource,
                  "out of memory while running a batch of " + std::to_string(batch.sequences()) + " rows"};

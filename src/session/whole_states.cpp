@@ -49,6 +49,7 @@ Result<std::vector<RowStates>> Model::states(const std::vector<TextRow>& rows, c
   if (options.request.save_dtype != DType::kF32)
     return Error{ErrorCode::kUsage, "whole results are float32, save_dtype is for stored runs"};
   LAYERSCOPE_ASSIGN(const TapPlan plan, TapPlan::compile(sites(), options.request));
+  LAYERSCOPE_ASSIGN(const EditPlan edits, EditPlan::compile(sites(), options.edits));
   std::vector<RowStates> results(rows.size());
   std::vector<Batch> batches;
   for (std::size_t i = 0; i < rows.size(); ++i) {
@@ -63,7 +64,7 @@ Result<std::vector<RowStates>> Model::states(const std::vector<TextRow>& rows, c
   }
   Blocks sink(results);
   LAYERSCOPE_TRY(for_each_index(*this, batches.size(), options.threads,
-                                [&](std::size_t i) { return run(batches[i], plan, sink); }));
+                                [&](std::size_t i) { return run(batches[i], plan, sink, &edits); }));
   return results;
 } catch (const std::bad_alloc&) {
   return Error{ErrorCode::kResource,

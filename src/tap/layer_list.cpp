@@ -133,4 +133,25 @@ Result<MixLists> parse_mix(std::string_view text, const std::array<int, 2>& laye
   return mix;
 }
 
+Result<PositionList> parse_positions(std::string_view text) {
+  PositionList positions{.picked = text != "all"};
+  if (text == "all") return positions;
+  if (text == "first" || text == "last") {
+    positions.list = {text == "first" ? 0 : -1};
+    return positions;
+  }
+  if (text.starts_with("sample:")) {
+    LAYERSCOPE_ASSIGN(positions.sample, parse_integer(text.substr(7), "sample"));
+    if (positions.sample < 1)
+      return usage("--positions \"" + std::string(text) + "\": expected at least 1 position a row");
+    return positions;
+  }
+  for (const std::string_view item : split_list(text)) {
+    LAYERSCOPE_ASSIGN(const std::int64_t value, parse_integer(item, "position"));
+    if (value < INT32_MIN || value > INT32_MAX) return usage("\"" + std::string(item) + "\" is no position");
+    positions.list.push_back(static_cast<std::int32_t>(value));
+  }
+  return positions;
+}
+
 }  // namespace layerscope

@@ -23,6 +23,14 @@ using LayerLists = std::array<std::vector<int>, 2>;
 using MixLists = std::array<std::vector<std::pair<int, float>>, 2>;
 [[nodiscard]] Result<MixLists> parse_mix(std::string_view text, const std::array<int, 2>& layers);
 
+/// "all", "first", "last", "0,1,-1", "sample:K".
+struct PositionList {
+  bool picked = false;             ///< false: all
+  std::vector<std::int32_t> list;  ///< as written, negatives from the end
+  std::int64_t sample = 0;
+};
+[[nodiscard]] Result<PositionList> parse_positions(std::string_view text);
+
 /// An integer of the whole text, or an error that shows it.
 [[nodiscard]] Result<std::int64_t> parse_integer(std::string_view text, std::string_view what);
 

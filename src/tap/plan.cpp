@@ -22,18 +22,6 @@ bool is_layer(const Site& site, StackId stack, int layer, int layers) {
   return site.kind == SiteKind::kBlockOut && site.block == layer - 1;
 }
 
-std::string valid_sites(const SiteTable& table) {
-  std::string text;
-  for (const Site& site : table.sites) {
-    if (site.block > 0) continue;
-    std::string name = site.name;
-    const std::size_t zero = name.find("block.0.");
-    if (zero != std::string::npos) name.replace(zero, 8, "block.{i}.");
-    text += (text.empty() ? "" : ", ") + name;
-  }
-  return text;
-}
-
 Status choose_sites(const SiteTable& table, std::string_view text, std::vector<bool>& chosen) {
   for (const std::string_view pattern : split_list(text)) {
     bool any = false;
@@ -43,36 +31,9 @@ Status choose_sites(const SiteTable& table, std::string_view text, std::vector<b
       any = true;
     }
     if (!any && pattern == "logits" && !table.no_logits.empty()) return usage("no site \"logits\": " + table.no_logits);
-    if (!any) return usage("no site \"" + std::string(pattern) + "\": this model has " + valid_sites(table));
+    if (!any) return usage("no site \"" + std::string(pattern) + "\": this model has " + site_names(table));
   }
   return {};
-}
-
-struct Positions {
-  bool picked = false;
-  std::vector<std::int32_t> list;
-  std::int64_t sample = 0;
-};
-
-Result<Positions> parse_positions(std::string_view text) {
-  Positions positions{.picked = text != "all"};
-  if (text == "all") return positions;
-  if (text == "first" || text == "last") {
-    positions.list = {text == "first" ? 0 : -1};
-    return positions;
-  }
-  if (text.starts_with("sample:")) {
-    LAYERSCOPE_ASSIGN(positions.sample, parse_integer(text.substr(7), "sample"));
-    if (positions.sample < 1)
-      return usage("--positions \"" + std::string(text) + "\": expected at least 1 position a row");
-    return positions;
-  }
-  for (const std::string_view item : split_list(text)) {
-    LAYERSCOPE_ASSIGN(const std::int64_t value, parse_integer(item, "position"));
-    if (value < INT32_MIN || value > INT32_MAX) return usage("\"" + std::string(item) + "\" is no position");
-    positions.list.push_back(static_cast<std::int32_t>(value));
-  }
-  return positions;
 }
 
 }  // namespace
@@ -110,7 +71,7 @@ Result<TapPlan> TapPlan::compile(const SiteTable& table, const TapRequest& reque
     LAYERSCOPE_ASSIGN(mix, parse_mix(request.mix, table.layers));
   }
   if (!request.sites.empty()) LAYERSCOPE_TRY(choose_sites(table, request.sites, chosen));
-  LAYERSCOPE_ASSIGN(const Positions positions, parse_positions(request.positions));
+  LAYERSCOPE_ASSIGN(const PositionList positions, parse_positions(request.positions));
   if (positions.picked && request.pool != Pooling::kNone)
     return usage("--pool and --positions exclude each other: pooling reads every position");
 

@@ -82,6 +82,18 @@ const Site* SiteTable::find(std::string_view name) const noexcept {
   return found == sites.end() ? nullptr : &*found;
 }
 
+std::string site_names(const SiteTable& table) {
+  std::string text;
+  for (const Site& site : table.sites) {
+    if (site.block > 0) continue;
+    std::string name = site.name;
+    const std::size_t zero = name.find("block.0.");
+    if (zero != std::string::npos) name.replace(zero, 8, "block.{i}.");
+    text += (text.empty() ? "" : ", ") + name;
+  }
+  return text;
+}
+
 bool glob_matches(std::string_view pattern, std::string_view name) noexcept {
   // The last star may take one more character whenever a later part fails; `**` outlives a `*` after it that met a dot.
   std::size_t p = 0, n = 0;

@@ -18,7 +18,7 @@ import tempfile
 import traceback
 
 ROOT = pathlib.Path(__file__).resolve().parents[2]
-PAGES = [ROOT / "docs/cli.md", *sorted((ROOT / "docs/pitfalls").glob("*.md"))]
+PAGES = [ROOT / "docs/cli.md", ROOT / "docs/edits.md", *sorted((ROOT / "docs/pitfalls").glob("*.md"))]
 BLOCK = re.compile(r"```(sh|console|python)\n(.*?)```(?:\n+```text\n(.*?)```)?", re.S)
 NUMBER = re.compile(r"[+-]?\d+\.\d+(?:e[+-]?\d+)?")
 BARS = re.compile("[▁▂▃▄▅▆▇█·]+")
