@@ -21,7 +21,7 @@ test:  ## the whole test suite; the last line counts passed and failed
 	@tools/setup.sh test
 	@MODEL="$(MODEL)" tools/test.sh
 
-bench:  ## all layers as a share of the machine's matrix rate, and the kernels one by one
+bench:  ## all layers as a share of the matrix rate, the kernels one by one, single-token steps as a share of the bandwidth
 	@tools/setup.sh build
 	@tools/bench.sh
 

@@ -13,11 +13,15 @@
 
 namespace layerscope::bench {
 
+inline constexpr std::int64_t kVocabulary = 30522, kPositions = 512;
+
 struct ModelShape {
   const char* name;
   std::int64_t width, hidden, layers, heads;
-  std::int64_t kv_heads = 0;  ///< 0: an encoder like BERT's; otherwise a decoder like Llama's, all rows 512 tokens
+  std::int64_t kv_heads = 0;    ///< 0: an encoder like BERT's; otherwise a decoder like Llama's, all rows 512 tokens
+  std::int64_t vocabulary = 0;  ///< of a decoder with a head; 0: kVocabulary, and no head
   [[nodiscard]] bool decoder() const { return kv_heads > 0; }
+  [[nodiscard]] std::int64_t words() const { return vocabulary > 0 ? vocabulary : kVocabulary; }
   [[nodiscard]] std::int64_t key_width() const { return decoder() ? width / heads * kv_heads : width; }
   /// [outputs, inputs] of a block's products as the engine packs them.
   [[nodiscard]] std::vector<std::pair<std::int64_t, std::int64_t>> products() const {
@@ -36,8 +40,6 @@ struct ModelShape {
     return 2 * block_weights() * static_cast<double>(length) + 4 * static_cast<double>(layers * width) * scores;
   }
 };
-inline constexpr std::int64_t kVocabulary = 30522, kPositions = 512;
-
 using Tensors = std::vector<std::pair<std::string, std::vector<std::int64_t>>>;
 
 inline Tensors encoder_tensors(const ModelShape& shape) {
@@ -63,7 +65,8 @@ inline Tensors encoder_tensors(const ModelShape& shape) {
 }
 
 inline Tensors decoder_tensors(const ModelShape& shape) {
-  Tensors tensors = {{"embed_tokens.weight", {kVocabulary, shape.width}}, {"norm.weight", {shape.width}}};
+  Tensors tensors = {{"embed_tokens.weight", {shape.words(), shape.width}}, {"norm.weight", {shape.width}}};
+  if (shape.vocabulary > 0) tensors.push_back({"lm_head.weight", {shape.vocabulary, shape.width}});
   for (std::int64_t i = 0; i < shape.layers; ++i) {
     const std::string at = "layers." + std::to_string(i) + ".";
     for (const char* name : {"input_layernorm", "post_attention_layernorm"})
@@ -87,8 +90,8 @@ inline void write_model(const std::string& folder, const ModelShape& shape) {
                                          << shape.hidden << R"(,"num_hidden_layers":)" << shape.layers
                                          << R"(,"num_attention_heads":)" << shape.heads
                                          << (shape.decoder() ? R"(,"num_key_value_heads":)" : R"(,"type_vocab_size":)")
-                                         << (shape.decoder() ? shape.kv_heads : 2) << R"(,"vocab_size":)" << kVocabulary
-                                         << R"(,"max_position_embeddings":)" << kPositions << "}";
+                                         << (shape.decoder() ? shape.kv_heads : 2) << R"(,"vocab_size":)"
+                                         << shape.words() << R"(,"max_position_embeddings":)" << kPositions << "}";
   const Tensors tensors = shape.decoder() ? decoder_tensors(shape) : encoder_tensors(shape);
   std::string header = "{";
   std::int64_t begin = 0;

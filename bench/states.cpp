@@ -2,7 +2,6 @@
 // measured beside it in the same run: layers only, written to a run folder, and what hashing the shards costs. FOLDER
 // should be in memory.
 #include <atomic>
-#include <chrono>
 #include <cstdio>
 #include <cstdlib>
 #include <string>
@@ -10,6 +9,7 @@
 
 #include "base/hash.h"
 #include "job/states_job.h"
+#include "matrix_rate.h"
 #include "measure.h"
 #include "random_model.h"
 #include "session/model_state.h"
@@ -21,41 +21,10 @@ constexpr int kWorkers = 2;
 constexpr ModelShape kShapes[] = {
     {"BERT-base", 768, 3072, 12, 12}, {"MiniLM", 384, 1536, 6, 12}, {"Llama-like", 1024, 2816, 16, 16, 8}};
 
-double now() { return std::chrono::duration<double>(std::chrono::steady_clock::now().time_since_epoch()).count(); }
-
 class Nothing : public Sink {
  public:
   Status accept(const StateFrame&) override { return {}; }
 };
-
-/// FLOP/s of the model's own matrix shapes, two workers, 256 rows, by the wall clock.
-double matrix_rate(const Backend& backend, const ModelShape& shape) {
-  std::vector<std::unique_ptr<PackedLinear>> weights;
-  double operations = 0;
-  for (const auto& [outputs, inputs] : shape.products()) {
-    weights.push_back(random_linear(backend, inputs, outputs));
-    operations += 2.0 * 256 * static_cast<double>(inputs * outputs);
-  }
-  const int repeats = std::max(4, static_cast<int>(4e10 / operations));
-  double best = 0;
-  for (int round = 0; round < 3; ++round) {
-    const std::vector<double> seconds = on_workers(backend, kWorkers, [&](int) {
-      const auto scratch = backend.make_scratch();
-      const Matrix in(backend.info().operand, 256, shape.hidden);
-      Matrix out(DType::kF32, 256, 2 * shape.hidden + 2 * shape.width);
-      const double begin = now();
-      for (int i = 0; i < repeats; ++i) {
-        for (const auto& linear : weights) {
-          const MutableRows to{DType::kF32, out.bytes.data(), 256, linear->outputs, linear->outputs};
-          (void)backend.linear(*linear, {in.dtype, in.bytes.data(), 256, linear->inputs, linear->inputs}, to, *scratch);
-        }
-      }
-      return now() - begin;
-    });
-    best = std::max(best, kWorkers * repeats * operations / *std::max_element(seconds.begin(), seconds.end()));
-  }
-  return best;
-}
 
 int fail(const Error& error) {
   std::fprintf(stderr, "%s\n", error.message.c_str());
@@ -90,7 +59,7 @@ int measure(const ModelShape& shape, const char* dtype, std::int64_t tokens, con
   }
   std::ofstream(folder + "/rows.jsonl") << lines;
 
-  const double before = matrix_rate(model.state().engine->backend(), shape);
+  const double before = matrix_rate(model.state().engine->backend(), shape, kWorkers);
   std::atomic<std::size_t> next{0};
   const double layers_start = now();
   on_workers(model.state().engine->backend(), kWorkers, [&](int) {
@@ -116,7 +85,7 @@ int measure(const ModelShape& shape, const char* dtype, std::int64_t tokens, con
   const double hash_start = now();
   for (const auto& entry : std::filesystem::directory_iterator(run)) (void)hash_file(entry.path(), ErrorCode::kRuntime);
   const double hashing = now() - hash_start;
-  const double after = matrix_rate(model.state().engine->backend(), shape);
+  const double after = matrix_rate(model.state().engine->backend(), shape, kWorkers);
   const double rate = (before + after) / 2;
   std::printf(
       "%-10s %-5s matrix %7.1f GFLOP/s (%.1f before, %.1f after)   layers %.3f   written %.3f   %lld shards, %.2f GB, "

@@ -24,7 +24,8 @@ class PackedLinear {
  public:
   virtual ~PackedLinear() = default;
   std::int64_t inputs = 0, outputs = 0;
-  std::size_t bytes = 0;  ///< memory it holds
+  std::int64_t grain = 1;  ///< outputs that linear_steps makes together: ranges begin at a multiple of it
+  std::size_t bytes = 0;   ///< memory it holds
 };
 
 /// Memory that a worker lends to operations; grows to what is needed and stays. One per worker, never shared.
@@ -40,6 +41,13 @@ struct BackendInfo {
   std::string determinism;      ///< class of the bits: equal classes, builds and isa give equal bytes
   DType stream = DType::kF32;   ///< type of the residual stream, norms, softmax
   DType operand = DType::kF32;  ///< type of what enters matrix products
+};
+
+/// One sequence's attention.
+struct AttentionCall {
+  AttentionArguments arguments;
+  MutableRows z;          ///< [queries, heads * d_v] in the stream's or the operand's type
+  bool remember = false;  ///< first the rows k and v become the last of arguments.cache's tokens
 };
 
 class Backend {
@@ -59,6 +67,12 @@ class Backend {
   /// out = activation(in W^T + bias). `in` in the operand's type; `out` in the stream's or the operand's.
   [[nodiscard]] virtual Status linear(const PackedLinear& weights, const RowsView& in, const MutableRows& out,
                                       Scratch& scratch) const = 0;
+  /// Some outputs of the same for the rows of single-token steps, one a sequence: weights are read once at the speed of
+  /// memory, whatever the number of rows. A row's bits depend on that row alone, but need not be those of linear.
+  [[nodiscard]] virtual Status linear_steps(const PackedLinear& weights, OutputRange outputs, const RowsView& in,
+                                            const MutableRows& out, Scratch& scratch) const = 0;
+  /// Rows that one call should take, so that activations stay in cache between the operations of a step.
+  [[nodiscard]] virtual std::int64_t tile_rows() const noexcept { return 256; }
 
   /// out[i] (+)= scale * table[ids[i]]; ids have been checked.
   virtual void gather(const MatrixView& table, std::span<const std::int32_t> ids, float scale, bool accumulate,
@@ -106,6 +120,18 @@ class Backend {
                                  const RowsView& c, const MutableRows& out) const noexcept = 0;
   /// out = a * b, element by element.
   virtual void hadamard(const RowsView& a, const RowsView& b, const MutableRows& out) const noexcept = 0;
+  /// Bytes of a page of KeyValuePages with so many key heads.
+  [[nodiscard]] virtual std::size_t page_bytes(std::int64_t kv_heads, std::int64_t d_qk,
+                                               std::int64_t d_v) const noexcept = 0;
+  /// The rows k and v become the last of arguments.cache's tokens.
+  virtual void remember(const AttentionArguments& arguments, Scratch& scratch) const = 0;
+  /// Every call by itself, in any order.
+  virtual void attend(std::span<const AttentionCall> calls, Scratch& scratch) const {
+    for (const AttentionCall& call : calls) {
+      if (call.remember) remember(call.arguments, scratch);
+      attention(call.arguments, call.z, scratch);
+    }
+  }
   /// z: [queries, heads * d_v] in the stream's or the operand's type. Never holds more than a tile of scores.
   virtual void attention(const AttentionArguments& arguments, const MutableRows& z, Scratch& scratch) const = 0;
   /// The probabilities themselves: queries first_query ... of one head, [n, keys] in the stream's type, masked entries

@@ -55,6 +55,7 @@ class CpuBackend final : public Backend {
     packed->activation = activation;
     packed->inputs = packed->weights.inputs;
     packed->outputs = packed->weights.outputs;
+    packed->grain = kernels_.panel;
     packed->bytes = packed->weights.panels.bytes() + bias.size_bytes();
     return std::unique_ptr<PackedLinear>(std::move(packed));
   } catch (const std::bad_alloc&) {
@@ -68,6 +69,26 @@ class CpuBackend final : public Backend {
     const auto& own = static_cast<const OwnLinear&>(weights);
     kernels_.multiply(own.weights, own.bias.empty() ? nullptr : own.bias.data(), own.activation, in, out,
                       memory.kernels);
+    return {};
+  } catch (const std::bad_alloc&) {
+    return Error{ErrorCode::kResource, "a matrix product: out of memory"};
+  }
+
+  Status linear_steps(const PackedLinear& weights, OutputRange outputs, const RowsView& in, const MutableRows& out,
+                      Scratch& scratch) const override try {
+    auto& memory = static_cast<CpuScratch&>(scratch);
+    if (library_) return library_->linear_steps(weights, outputs, in, out, memory.library);
+    const auto& own = static_cast<const OwnLinear&>(weights);
+    const std::int64_t panel_bytes =
+        own.inputs * kernels_.panel * static_cast<std::int64_t>(dtype_size(own.weights.dtype));
+    kernels_.multiply_steps({.data = own.weights.panels.data(),
+                             .dtype = own.weights.dtype,
+                             .inputs = own.inputs,
+                             .outputs = own.outputs,
+                             .panel_bytes = panel_bytes,
+                             .chain = own.inputs},
+                            outputs, own.bias.empty() ? nullptr : own.bias.data(), own.activation, in, out,
+                            memory.kernels);
     return {};
   } catch (const std::bad_alloc&) {
     return Error{ErrorCode::kResource, "a matrix product: out of memory"};
@@ -129,6 +150,12 @@ class CpuBackend final : public Backend {
   }
   void hadamard(const RowsView& a, const RowsView& b, const MutableRows& out) const noexcept override {
     kernels_.hadamard(a, b, out);
+  }
+  std::size_t page_bytes(std::int64_t kv_heads, std::int64_t d_qk, std::int64_t d_v) const noexcept override {
+    return kernels_.page_bytes(info_.operand, kv_heads, d_qk, d_v);
+  }
+  void remember(const AttentionArguments& arguments, Scratch& scratch) const override {
+    kernels_.remember(arguments, info_.operand, static_cast<CpuScratch&>(scratch).kernels);
   }
   void attention(const AttentionArguments& arguments, const MutableRows& z, Scratch& scratch) const override {
     const auto attend = arguments.positions != nullptr ? kernels_.disentangled_attention : kernels_.attention;

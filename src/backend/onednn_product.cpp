@@ -1,4 +1,4 @@
-#include "backend/onednn_product.h"
+#include "backend/onednn_linear.h"
 
 #include <algorithm>
 #include <cstring>
@@ -93,13 +93,6 @@ Error failure(const char* what, const dnnl::error& error) {
 
 }  // namespace
 
-struct OneDnnProduct::Linear final : PackedLinear {
-  dnnl::memory weights;
-  AlignedBuffer bias;  ///< [outputs] float32, or nothing
-  Activation activation = Activation::kNone;
-  [[nodiscard]] bool has_bias() const noexcept { return bias.data() != nullptr; }
-};
-
 struct OneDnnProduct::Primitive {
   dnnl::matmul::primitive_desc description;
   dnnl::matmul matmul;
@@ -130,6 +123,19 @@ Result<std::unique_ptr<PackedLinear>> OneDnnProduct::pack(std::span<const Matrix
                                                           std::span<const float> bias, Activation activation) const
     try {
   const SingleThread single;
+  std::unique_ptr<Linear> linear = packed(parts, bias, activation);
+  linear->panels = panels(*linear);
+  if (linear->panels) linear->panels->chain = chain(linear->inputs);
+  linear->grain = linear->panels ? kernels_.panel : linear->outputs;
+  return std::unique_ptr<PackedLinear>(std::move(linear));
+} catch (const dnnl::error& error) {
+  return failure("packing a weight matrix", error);
+} catch (const std::bad_alloc&) {
+  return Error{ErrorCode::kResource, "packing a weight matrix: out of memory"};
+}
+
+std::unique_ptr<OneDnnProduct::Linear> OneDnnProduct::packed(std::span<const MatrixView> parts,
+                                                             std::span<const float> bias, Activation activation) const {
   auto linear = std::make_unique<Linear>();
   linear->activation = activation;
   for (const MatrixView& part : parts) {
@@ -181,11 +187,7 @@ Result<std::unique_ptr<PackedLinear>> OneDnnProduct::pack(std::span<const Matrix
   dnnl::reorder(from, linear->weights).execute(stream, from, linear->weights);
   stream.wait();
   linear->bytes = packed.get_size() + linear->bias.bytes();
-  return std::unique_ptr<PackedLinear>(std::move(linear));
-} catch (const dnnl::error& error) {
-  return failure("packing a weight matrix", error);
-} catch (const std::bad_alloc&) {
-  return Error{ErrorCode::kResource, "packing a weight matrix: out of memory"};
+  return linear;
 }
 
 std::shared_ptr<const OneDnnProduct::Primitive> OneDnnProduct::primitive(const Linear& linear, const Key& key) const {

@@ -3,6 +3,7 @@
 
 #include <map>
 #include <memory>
+#include <optional>
 #include <shared_mutex>
 #include <span>
 #include <string>
@@ -29,6 +30,7 @@ struct OneDnnScratch {
   AlignedBuffer library;  ///< the primitive's own
   AlignedBuffer rows;     ///< the tail's rows, padded
   AlignedBuffer results;
+  AlignedBuffer steps;  ///< of the product of single-token steps
 };
 
 class OneDnnProduct {
@@ -41,6 +43,11 @@ class OneDnnProduct {
   [[nodiscard]] Status linear(const PackedLinear& weights, const RowsView& in, const MutableRows& out,
                               OneDnnScratch& scratch) const;
 
+  /// See Backend. The weights are read where the library has packed them; where their layout is not the kernels' own,
+  /// this is the library's product of a tile of fixed height.
+  [[nodiscard]] Status linear_steps(const PackedLinear& weights, OutputRange outputs, const RowsView& in,
+                                    const MutableRows& out, OneDnnScratch& scratch) const;
+
   /// True if rows come out the same whatever the number of rows and their offset, on a sample small enough to be run at
   /// every start (some ten milliseconds).
   [[nodiscard]] bool rows_are_invariant() const;
@@ -52,6 +59,14 @@ class OneDnnProduct {
 
   [[nodiscard]] std::shared_ptr<const Primitive> primitive(const Linear& linear, const Key& key) const;
   [[nodiscard]] bool sample_is_invariant() const;
+  [[nodiscard]] std::unique_ptr<Linear> packed(std::span<const MatrixView> parts, std::span<const float> bias,
+                                               Activation activation) const;
+  /// The weights as panels, or nothing where the library has laid them out otherwise.
+  [[nodiscard]] std::optional<PanelsView> panels(const Linear& linear) const;
+  /// The length of the chains whose sums the library's product adds up, found by trial; `inputs` where no length gives
+  /// its bits.
+  [[nodiscard]] std::int64_t chain(std::int64_t inputs) const;
+  [[nodiscard]] std::optional<std::int64_t> find_chain(std::int64_t inputs) const;
   void multiply_tile(const Linear& linear, const RowsView& in, const MutableRows& out, std::int64_t height,
                      OneDnnScratch& scratch) const;
 
@@ -62,6 +77,7 @@ class OneDnnProduct {
       std::tuple<std::int64_t, std::int64_t, std::int64_t, std::int64_t, std::int64_t, DType, Activation, bool>,
       std::shared_ptr<const Primitive>>
       primitives_;
+  mutable std::map<std::int64_t, std::int64_t> chains_;  ///< by the number of inputs
 };
 
 }  // namespace layerscope

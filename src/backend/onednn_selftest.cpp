@@ -4,21 +4,9 @@
 #include <vector>
 
 #include "backend/onednn_product.h"
+#include "backend/sample.h"
 
 namespace layerscope {
-namespace {
-
-/// Values in [-1, 1) from a linear congruential sequence (Knuth's MMIX constants).
-std::vector<float> sample(std::size_t count, std::uint64_t state) {
-  std::vector<float> values(count);
-  for (float& value : values) {
-    state = state * 6364136223846793005u + 1442695040888963407u;
-    value = static_cast<float>(static_cast<std::int32_t>(state >> 32)) * 0x1p-31F;
-  }
-  return values;
-}
-
-}  // namespace
 
 bool OneDnnProduct::rows_are_invariant() const {
   // On a thread of its own: the setting for workers must not stay with whoever makes a backend.

@@ -60,6 +60,25 @@ class ReferenceBackend final : public Backend {
     return {};
   }
 
+  Status linear_steps(const PackedLinear& weights, OutputRange outputs, const RowsView& in, const MutableRows& out,
+                      Scratch&) const override {
+    const auto& packed = static_cast<const ReferenceLinear&>(weights);
+    const std::int64_t count = outputs.end - outputs.begin;
+    const MatrixView matrix{
+        DType::kF64,   reinterpret_cast<const std::byte*>(packed.weights.data() + outputs.begin * packed.inputs),
+        count,         packed.inputs,
+        packed.inputs, 1};
+    MutableRows part = out;
+    part.data += outputs.begin * static_cast<std::int64_t>(dtype_size(out.dtype));
+    part.width = count;
+    const std::span<const float> bias = packed.bias;
+    reference::linear<T>(
+        std::span(&matrix, 1),
+        bias.empty() ? bias : bias.subspan(static_cast<std::size_t>(outputs.begin), static_cast<std::size_t>(count)),
+        packed.activation, in, part);
+    return {};
+  }
+
   void gather(const MatrixView& table, std::span<const std::int32_t> ids, float scale, bool accumulate,
               const MutableRows& out) const noexcept override {
     reference::gather<T>(table, ids, scale, accumulate, out);
@@ -113,21 +132,65 @@ class ReferenceBackend final : public Backend {
   void hadamard(const RowsView& a, const RowsView& b, const MutableRows& out) const noexcept override {
     reference::hadamard<T>(a, b, out);
   }
+  /// A page holds the tokens' keys, all heads side by side, and then their values.
+  std::size_t page_bytes(std::int64_t kv_heads, std::int64_t d_qk, std::int64_t d_v) const noexcept override {
+    return static_cast<std::size_t>(KeyValuePages::kTokens * kv_heads * (d_qk + d_v)) * sizeof(T);
+  }
+  void remember(const AttentionArguments& arguments, Scratch&) const override {
+    const std::int64_t past = arguments.cache.tokens - arguments.k.rows;
+    for (std::int64_t row = 0; row < arguments.k.rows; ++row) {
+      const Slot slot(arguments, past + row);
+      for (std::int64_t j = 0; j < arguments.k.width; ++j) slot.key[j] = reference::load<T>(arguments.k, row, j);
+      for (std::int64_t j = 0; j < arguments.v.width; ++j) slot.value[j] = reference::load<T>(arguments.v, row, j);
+    }
+  }
   void attention(const AttentionArguments& arguments, const MutableRows& z, Scratch&) const override {
     if (arguments.positions != nullptr) return reference::disentangled_attention<T>(arguments, z);
-    reference::attention<T>(arguments, z);
+    const Remembered remembered(arguments);
+    reference::attention<T>(remembered.arguments, z);
   }
   void attention_probabilities(const AttentionArguments& arguments, std::int64_t head, std::int64_t first_query,
                                const MutableRows& probabilities, Scratch&) const override {
     if (arguments.positions != nullptr) {
       return reference::disentangled_attention_probabilities<T>(arguments, head, first_query, probabilities);
     }
-    reference::attention_probabilities<T>(arguments, head, first_query, probabilities);
+    const Remembered remembered(arguments);
+    reference::attention_probabilities<T>(remembered.arguments, head, first_query, probabilities);
   }
   void convert(const RowsView& in, const MutableRows& out) const noexcept override { reference::convert<T>(in, out); }
   bool all_finite(const RowsView& rows) const noexcept override { return reference::all_finite(rows); }
 
  private:
+  /// Where a token of a cache lies in its page.
+  struct Slot {
+    Slot(const AttentionArguments& a, std::int64_t token) {
+      const std::int64_t at = token % KeyValuePages::kTokens, k_width = a.kv_heads * a.d_qk,
+                         v_width = a.kv_heads * a.d_v;
+      T* page = reinterpret_cast<T*>(a.cache.pages[token / KeyValuePages::kTokens]);
+      key = page + at * k_width;
+      value = page + KeyValuePages::kTokens * k_width + at * v_width;
+    }
+    T *key = nullptr, *value = nullptr;
+  };
+  /// The arguments with what a cache holds as plain rows.
+  struct Remembered {
+    explicit Remembered(const AttentionArguments& given) : arguments(given) {
+      if (given.cache.pages == nullptr) return;
+      const std::int64_t k_width = given.kv_heads * given.d_qk, v_width = given.kv_heads * given.d_v;
+      for (std::int64_t token = 0; token < given.cache.tokens; ++token) {
+        const Slot slot(given, token);
+        keys.insert(keys.end(), slot.key, slot.key + k_width);
+        values.insert(values.end(), slot.value, slot.value + v_width);
+      }
+      constexpr DType kType = sizeof(T) == sizeof(double) ? DType::kF64 : DType::kF32;
+      arguments.k = {kType, reinterpret_cast<const std::byte*>(keys.data()), given.cache.tokens, k_width, k_width};
+      arguments.v = {kType, reinterpret_cast<const std::byte*>(values.data()), given.cache.tokens, v_width, v_width};
+      arguments.cache = {};
+    }
+    AttentionArguments arguments;
+    std::vector<T> keys, values;
+  };
+
   BackendInfo info_;
 };
 

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 
+#include "backend/team_backend.h"
 #include "base/try.h"
 #include "engine/pass.h"
 
@@ -42,10 +43,11 @@ Status Engine::load_head() const {
   return {};
 }
 
-Status Engine::logits(const RowsView& finals, const MutableRows& out) const {
+Status Engine::logits(const RowsView& finals, const MutableRows& out, const RunOptions& options) const {
   LAYERSCOPE_ASSIGN(const PackedHead* packed, head());
   std::unique_ptr<Workspace> workspace = take_workspace();
-  LAYERSCOPE_TRY(score(*backend_, *spec_.head, *packed, finals, out, *workspace));
+  const TeamBackend backend(*backend_, options.team, options.steps);
+  LAYERSCOPE_TRY(score(backend, *spec_.head, *packed, finals, out, *workspace));
   return_workspace(std::move(workspace));
   return {};
 }
@@ -66,13 +68,21 @@ bool sees_later_tokens(const Step& step) {
 }
 
 // What cannot be asked of this model at all.
-Status check_options(const ModelSpec& spec, const RunOptions& options) {
+Status check_options(const ModelSpec& spec, const Batch& batch, const RunOptions& options) {
   const auto any = [&](bool (*test)(const Step&)) {
     return std::ranges::any_of(spec.decoder->blocks,
                                [&](const Block& block) { return std::ranges::any_of(block.steps, test); });
   };
   if (!options.caches.empty() && spec.decoder && any(sees_later_tokens))
     return Error{ErrorCode::kUsage, "a decoder whose tokens see later ones cannot run step by step"};
+  if (options.steps) {
+    const auto& offsets = batch.inputs[1].offsets;
+    const bool single = !options.caches.empty() && batch.tokens(StackId::kEncoder) == 0 &&
+                        batch.tokens(StackId::kDecoder) == static_cast<std::int64_t>(offsets.size()) - 1 &&
+                        std::ranges::adjacent_find(offsets, std::equal_to<>()) == offsets.end();
+    if (!single)
+      return Error{ErrorCode::kUsage, "steps take exactly one new token of every sequence, with a cache each"};
+  }
   if (!options.start || options.start->step == 0) return {};
   const Stack& stack = options.start->stack == StackId::kEncoder ? *spec.encoder : *spec.decoder;
   const auto& steps = stack.blocks[static_cast<std::size_t>(options.start->block)].steps;
@@ -84,11 +94,12 @@ Status check_options(const ModelSpec& spec, const RunOptions& options) {
 }  // namespace
 
 Status Engine::run(const Batch& batch, const TapPlan& plan, Observer& observer, const RunOptions& options) const {
-  LAYERSCOPE_TRY(check_options(spec_, options));
+  LAYERSCOPE_TRY(check_options(spec_, batch, options));
   std::unique_ptr<Workspace> workspace = take_workspace();
+  const TeamBackend backend(*backend_, options.team, options.steps);
   const bool decoder_wanted = spec_.decoder && plan.wants_stack(StackId::kDecoder);
   const auto pass = [&](const Stack& stack, const StackWeights& weights, StackId id) {
-    return StackPass(*backend_, spec_, stack, weights, id, batch, plan, observer, options, *workspace);
+    return StackPass(backend, spec_, stack, weights, id, batch, plan, observer, options, *workspace);
   };
   const auto scores = [&](StackPass& stack, StackId id) -> Status {
     if (plan.wants(id, -1, -1, SiteKind::kLogits) < 0) return {};
@@ -103,8 +114,8 @@ Status Engine::run(const Batch& batch, const TapPlan& plan, Observer& observer, 
     LAYERSCOPE_TRY(encoder.run(depth, nullptr));
     LAYERSCOPE_TRY(scores(encoder, StackId::kEncoder));
     if (decoder_wanted) {
-      memory = workspace->memory.rows(backend_->info().operand, encoder.stream().rows, spec_.width);
-      backend_->convert(encoder.stream().view(), memory);
+      memory = workspace->memory.rows(backend.info().operand, encoder.stream().rows, spec_.width);
+      backend.convert(encoder.stream().view(), memory);
     }
   }
   if (decoder_wanted && batch.tokens(StackId::kDecoder) > 0) {

@@ -8,6 +8,7 @@
 #include <vector>
 
 #include "backend/backend.h"
+#include "backend/team.h"
 #include "engine/head.h"
 #include "engine/kv_cache.h"
 #include "engine/weights.h"
@@ -35,6 +36,12 @@ struct RunOptions {
   /// By sequence, the decoder's tokens from whose end negative positions of edits count: those of the prompt, when a
   /// row runs in several calls. Empty: those of cache and batch together.
   std::span<const std::int64_t> edited_lengths;
+  /// Threads that share the batch, or null for the calling one alone: no bit depends on it.
+  Team* team = nullptr;
+  /// Every sequence has exactly one new token, behind its cache: products read their weights once, at the speed of
+  /// memory. A row's bits depend neither on the number of sequences nor on the team; they need not be those of a pass
+  /// that is no step.
+  bool steps = false;
 };
 
 /// Weights and backend behind a spec, ready to run batches from any number of threads.
@@ -44,14 +51,15 @@ class Engine {
 
   /// Runs a batch (checked by the caller: ids within the vocabulary, positions within the table) as far as the plan
   /// needs and shows every wanted site. Errors: kRuntime naming site, row and token where the stream first holds a NaN
-  /// or infinity; the observer's own.
+  /// or infinity; the observer's own; kUsage for options that go with neither the model nor the batch.
   [[nodiscard]] Status run(const Batch& batch, const TapPlan& plan, Observer& observer,
                            const RunOptions& options = {}) const;
 
   /// Packs the head if that has not been done. Errors: kUsage for a model without one; kResource.
   [[nodiscard]] Status load_head() const;
-  /// finals [n, final width] -> out [n, vocabulary], both in the stream's type. Errors: those of load_head.
-  [[nodiscard]] Status logits(const RowsView& finals, const MutableRows& out) const;
+  /// finals [n, final width] -> out [n, vocabulary], both in the stream's type; of `options`, team and steps count.
+  /// Errors: those of load_head.
+  [[nodiscard]] Status logits(const RowsView& finals, const MutableRows& out, const RunOptions& options = {}) const;
   /// What the end of a stack makes of its stream: [n, width] -> [n, final width], both in the stream's type.
   [[nodiscard]] Status finish(StackId stack, const RowsView& stream, const MutableRows& out) const;
 

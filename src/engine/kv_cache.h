@@ -4,24 +4,40 @@
 #include <cstdint>
 #include <vector>
 
+#include "backend/backend.h"
+#include "kernels/buffer.h"
 #include "layerscope/tensor.h"
+#include "spec/spec.h"
 
 namespace layerscope {
 
-/// One sequence's cache over the decoder's blocks. Filled by the forward pass; keys are stored after norm and rotation.
+/// One sequence's cache over the decoder's blocks. Filled by the forward pass; keys are stored after norm and rotation,
+/// in the operand's precision, as the backend's attention reads them. Tokens that join it leave the others where they
+/// are.
 class KvCache {
  public:
-  /// Rows of one kind for one step of one block.
-  struct Entry {
+  /// The keys and values of one attention.
+  class Pages {
+   public:
+    /// Makes room for `added` tokens, which are still to be remembered. `page_bytes` is the same in all calls. Throws
+    /// std::bad_alloc.
+    KeyValuePages grow(std::int64_t added, std::size_t page_bytes);
+
+   private:
+    std::vector<AlignedBuffer> memory_;
+    std::vector<std::byte*> pages_;
+    std::int64_t tokens_ = 0;
+  };
+  /// What a short convolution's next token reaches back to.
+  struct History {
     std::vector<std::byte> bytes;
     std::int64_t rows = 0;
-    /// Appends rows; all appends of an entry have one width and dtype.
-    void append(const RowsView& added);
+    void set(const RowsView& values);
     [[nodiscard]] RowsView view(DType dtype, std::int64_t width) const noexcept;
   };
   struct StepEntries {
-    Entry keys, values;  ///< of an attention
-    Entry history;       ///< of a short convolution: what its next token's taps reach back to
+    Pages pages;
+    History history;
   };
 
   [[nodiscard]] std::int64_t tokens() const noexcept { return tokens_; }
@@ -32,5 +48,10 @@ class KvCache {
   std::vector<std::vector<StepEntries>> blocks_;
   std::int64_t tokens_ = 0;
 };
+
+/// Bytes that a cache of `tokens` decoder tokens holds, behind an encoder's `encoder_tokens` where there is one.
+/// Numbers of tokens are not negative; what is too large to be counted gives the largest std::uint64_t.
+[[nodiscard]] std::uint64_t cache_bytes(const ModelSpec& spec, const Backend& backend, std::int64_t tokens,
+                                        std::int64_t encoder_tokens = 0) noexcept;
 
 }  // namespace layerscope

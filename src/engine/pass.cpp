@@ -23,6 +23,7 @@ StackPass::StackPass(const Backend& backend, const ModelSpec& spec, const Stack&
       workspace_(workspace),
       stream_type_(backend.info().stream),
       operand_type_(backend.info().operand),
+      tile_rows_(backend.tile_rows()),
       tokens_(input_.offsets.back()) {
   positions_.reserve(static_cast<std::size_t>(tokens_));
   for (std::size_t s = 0; s + 1 < input_.offsets.size(); ++s) {
@@ -80,8 +81,8 @@ Status StackPass::step(const Place& place, const MutableRows* memory) {
 }
 
 Status StackPass::mlp(const Place& place, const Mlp& mlp) {
-  for (std::int64_t first = 0; first < tokens_; first += kTileRows) {
-    const std::int64_t count = std::min(kTileRows, tokens_ - first);
+  for (std::int64_t first = 0; first < tokens_; first += tile_rows_) {
+    const std::int64_t count = std::min(tile_rows_, tokens_ - first);
     MutableRows in;
     LAYERSCOPE_TRY(read(place, first, count, in));
     const MutableRows out = workspace_.tile_out.rows(stream_type_, count, spec_.width);
@@ -210,8 +211,8 @@ Status StackPass::show(int observed, std::int64_t first, const RowsView& rows) {
   const Site& site = plan_.observed()[static_cast<std::size_t>(observed)];
   LAYERSCOPE_TRY(check(rows, first, site.name, site.cross ? batch_.inputs[0].offsets : input_.offsets));
   if (rows.dtype == stream_type_) return observer_.observe({.observed = observed, .first = first, .rows = rows});
-  for (std::int64_t at = 0; at < rows.rows; at += kTileRows) {
-    const RowsView part = slice(rows, at, std::min(kTileRows, rows.rows - at));
+  for (std::int64_t at = 0; at < rows.rows; at += tile_rows_) {
+    const RowsView part = slice(rows, at, std::min(tile_rows_, rows.rows - at));
     const MutableRows shown = workspace_.shown.rows(stream_type_, part.rows, part.width);
     backend_.convert(part, shown);
     LAYERSCOPE_TRY(observer_.observe({.observed = observed, .first = first + at, .rows = shown.view()}));

@@ -50,8 +50,7 @@ class StackPass {
   Status relate(const Place& place, const Attention& attention, const Disentangled& relative);
   /// The normed rows of the table of relative positions that the batch's distances take, in relative_.
   void look_up_relative(const Disentangled& relative);
-  Status attend_sequence(const Place& place, AttentionArguments& arguments, std::size_t sequence, const MutableRows& z,
-                         int probs);
+  Status show_probabilities(const AttentionArguments& arguments, std::size_t sequence, int probs);
   Status mlp(const Place& place, const Mlp& mlp);
   /// down(activation(in(x))) for one tile.
   Status mlp_tile(const Place& place, const Mlp& mlp, const MlpWeights& weights, const MutableRows& in,
@@ -118,6 +117,7 @@ class StackPass {
   const RunOptions& options_;
   Workspace& workspace_;
   DType stream_type_, operand_type_;
+  std::int64_t tile_rows_;  // rows that one product takes at a time
   std::int64_t tokens_ = 0;
   std::vector<std::int32_t> positions_;  // of every token in its sequence
   std::int64_t longest_ = 0;             // sequence, with what its cache holds

@@ -22,14 +22,14 @@ Status StackPass::project(const Place& place, const Attention& attention, const 
   k = columns(keys, 0, k_width);
   v = columns(keys, k_width, v_width);
   if (attention.latent) return project_latent(place, attention, q, k, v);
-  for (std::int64_t first = 0; first < tokens_; first += kTileRows) {
-    const std::int64_t count = std::min(kTileRows, tokens_ - first);
+  for (std::int64_t first = 0; first < tokens_; first += tile_rows_) {
+    const std::int64_t count = std::min(tile_rows_, tokens_ - first);
     MutableRows in;
     LAYERSCOPE_TRY(read(place, first, count, in));
     LAYERSCOPE_TRY(backend_.linear(*weights.in, in.view(), slice(heads, first, count), *workspace_.scratch));
   }
-  for (std::int64_t first = 0; cross && first < memory->rows; first += kTileRows) {
-    const std::int64_t count = std::min(kTileRows, memory->rows - first);
+  for (std::int64_t first = 0; cross && first < memory->rows; first += tile_rows_) {
+    const std::int64_t count = std::min(tile_rows_, memory->rows - first);
     LAYERSCOPE_TRY(backend_.linear(*weights.memory, slice(*memory, first, count).view(), slice(keys, first, count),
                                    *workspace_.scratch));
   }
@@ -80,8 +80,8 @@ Status StackPass::attention(const Place& place, const Attention& attention, cons
   LAYERSCOPE_TRY(attend(place, attention, q, k, v, z));
   LAYERSCOPE_TRY(edit(place, SiteKind::kHeads, 0, z));
   LAYERSCOPE_TRY(show(place, SiteKind::kHeads, 0, z.view()));
-  for (std::int64_t first = 0; first < tokens_; first += kTileRows) {
-    const std::int64_t count = std::min(kTileRows, tokens_ - first);
+  for (std::int64_t first = 0; first < tokens_; first += tile_rows_) {
+    const std::int64_t count = std::min(tile_rows_, tokens_ - first);
     const MutableRows out = workspace_.tile_out.rows(stream_type_, count, spec_.width);
     LAYERSCOPE_TRY(
         backend_.linear(*place.weights->attention.out, slice(z, first, count).view(), out, *workspace_.scratch));
@@ -111,6 +111,8 @@ Status StackPass::attend(const Place& place, const Attention& attention, const M
     const std::int64_t side = attention.window ? *attention.window - 1 : Reach::kUnlimited;
     arguments.reach = {.left = side, .right = attention.keys == KeySource::kSelfCausal ? 0 : side};
   }
+  std::vector<AttentionCall> calls;
+  std::vector<std::size_t> sequences;
   for (std::size_t s = 0; s + 1 < input_.offsets.size(); ++s) {
     const std::int64_t first = input_.offsets[s], count = input_.offsets[s + 1] - first;
     if (count == 0) continue;
@@ -118,30 +120,31 @@ Status StackPass::attend(const Place& place, const Attention& attention, const M
     arguments.k = slice(k.view(), key_offsets[s], key_offsets[s + 1] - key_offsets[s]);
     arguments.v = slice(v.view(), key_offsets[s], key_offsets[s + 1] - key_offsets[s]);
     arguments.first_position = past(s);
-    if (id_ == StackId::kDecoder && !options_.caches.empty()) {
-      KvCache::StepEntries& cached = options_.caches[s]->at(place.block, place.step);
-      cached.keys.append(arguments.k);
-      cached.values.append(arguments.v);
-      arguments.k = cached.keys.view(stream_type_, k.width);
-      arguments.v = cached.values.view(stream_type_, v.width);
+    const bool cached = id_ == StackId::kDecoder && !options_.caches.empty();
+    if (cached) {
+      arguments.cache =
+          options_.caches[s]
+              ->at(place.block, place.step)
+              .pages.grow(arguments.k.rows, backend_.page_bytes(attention.kv_heads, attention.d_qk, attention.d_v));
     }
-    LAYERSCOPE_TRY(attend_sequence(place, arguments, s, slice(z, first, count), probs));
+    if (arguments.keys() == 0) {
+      return Error{ErrorCode::kInput, "row " + std::to_string(batch_.rows[s]) + " has no keys at " +
+                                          site_name(place, "k") + ": the encoder got no tokens"};
+    }
+    calls.push_back({.arguments = arguments, .z = slice(z, first, count), .remember = cached && arguments.k.rows > 0});
+    sequences.push_back(s);
   }
+  backend_.attend(calls, *workspace_.scratch);
+  for (std::size_t i = 0; probs >= 0 && i < calls.size(); ++i)
+    LAYERSCOPE_TRY(show_probabilities(calls[i].arguments, sequences[i], probs));
   return {};
 }
 
-Status StackPass::attend_sequence(const Place& place, AttentionArguments& arguments, std::size_t sequence,
-                                  const MutableRows& z, int probs) {
-  if (arguments.k.rows == 0) {
-    return Error{ErrorCode::kInput, "row " + std::to_string(batch_.rows[sequence]) + " has no keys at " +
-                                        site_name(place, "k") + ": the encoder got no tokens"};
-  }
-  backend_.attention(arguments, z, *workspace_.scratch);
-  if (probs < 0) return {};
+Status StackPass::show_probabilities(const AttentionArguments& arguments, std::size_t sequence, int probs) {
   for (std::int64_t head = 0; head < arguments.heads; ++head) {
     for (std::int64_t first = 0; first < arguments.q.rows; first += kProbabilityRows) {
       const MutableRows shown =
-          workspace_.shown.rows(stream_type_, std::min(kProbabilityRows, arguments.q.rows - first), arguments.k.rows);
+          workspace_.shown.rows(stream_type_, std::min(kProbabilityRows, arguments.q.rows - first), arguments.keys());
       backend_.attention_probabilities(arguments, head, first, shown, *workspace_.scratch);
       LAYERSCOPE_TRY(observer_.observe({.observed = probs,
                                         .first = first,

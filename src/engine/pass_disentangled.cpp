@@ -13,8 +13,8 @@ void StackPass::look_up_relative(const Disentangled& relative) {
   const MatrixView table{DType::kF32,       reinterpret_cast<const std::byte*>(weights_.relative.data()),
                          2 * relative.span, spec_.width,
                          spec_.width,       1};
-  for (std::int64_t first = 0; first < relative_.rows; first += kTileRows) {
-    const std::int64_t count = std::min(kTileRows, relative_.rows - first);
+  for (std::int64_t first = 0; first < relative_.rows; first += tile_rows_) {
+    const std::int64_t count = std::min(tile_rows_, relative_.rows - first);
     std::vector<std::int32_t> ids(static_cast<std::size_t>(count));
     std::iota(ids.begin(), ids.end(), static_cast<std::int32_t>(relative_rows_->first + first));
     const MutableRows rows = workspace_.tables.rows(stream_type_, count, spec_.width);
@@ -29,8 +29,8 @@ Status StackPass::relate(const Place& place, const Attention& attention, const D
   const AttentionWeights& weights = place.weights->attention;
   const auto projected = [&](const PackedLinear& matrix, RowBuffer& buffer, MutableRows& out) -> Status {
     out = buffer.rows(stream_type_, relative_.rows, matrix.outputs);
-    for (std::int64_t first = 0; first < relative_.rows; first += kTileRows) {
-      const std::int64_t count = std::min(kTileRows, relative_.rows - first);
+    for (std::int64_t first = 0; first < relative_.rows; first += tile_rows_) {
+      const std::int64_t count = std::min(tile_rows_, relative_.rows - first);
       LAYERSCOPE_TRY(backend_.linear(matrix, slice(relative_, first, count).view(), slice(out, first, count),
                                      *workspace_.scratch));
     }

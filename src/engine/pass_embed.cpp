@@ -61,8 +61,8 @@ Status StackPass::embed() {
   if (embedding.positions) position_rows_ = position_rows(*embedding.positions);
   if (embedding.rescale) token_factors_ = rescaled(*embedding.rescale);
   const NormView* norm = weights_.embed_norm ? &weights_.embed_norm->view : nullptr;
-  for (std::int64_t first = 0; first < tokens_; first += kTileRows) {
-    const std::int64_t count = std::min(kTileRows, tokens_ - first);
+  for (std::int64_t first = 0; first < tokens_; first += tile_rows_) {
+    const std::int64_t count = std::min(tile_rows_, tokens_ - first);
     const MutableRows x = slice(x_, first, count);
     if (embedding.projection) {
       const At at = embedding.projection->at;

@@ -45,8 +45,8 @@ std::vector<Chosen> by_expert(const Router& router, const std::vector<std::int32
 Status StackPass::experts(const Place& place, const Experts& experts) {
   const ExpertsWeights& weights = *place.weights->experts;
   const RoutingArguments routing = arguments_of(experts.router, weights.correction);
-  for (std::int64_t first = 0; first < tokens_; first += kTileRows) {
-    const std::int64_t count = std::min(kTileRows, tokens_ - first);
+  for (std::int64_t first = 0; first < tokens_; first += tile_rows_) {
+    const std::int64_t count = std::min(tile_rows_, tokens_ - first);
     MutableRows in;
     LAYERSCOPE_TRY(read(place, first, count, in));
     const MutableRows scores = workspace_.router.rows(stream_type_, count, experts.router.experts);

@@ -12,8 +12,8 @@ Status StackPass::project_latent(const Place& place, const Attention& attention,
   const LatentWeights& weights = *place.weights->attention.latent;
   const std::int64_t kept = attention.d_qk - latent.rotated, group = kept + attention.d_v;
   const std::int64_t q_width = latent.q_rank.value_or(attention.heads * attention.d_qk);
-  for (std::int64_t first = 0; first < tokens_; first += kTileRows) {
-    const std::int64_t count = std::min(kTileRows, tokens_ - first);
+  for (std::int64_t first = 0; first < tokens_; first += tile_rows_) {
+    const std::int64_t count = std::min(tile_rows_, tokens_ - first);
     MutableRows in;
     LAYERSCOPE_TRY(read(place, first, count, in));
     const MutableRows tile_q = slice(q, first, count), tile_k = slice(k, first, count), tile_v = slice(v, first, count);

@@ -24,17 +24,17 @@ Status StackPass::token_conv(const Place& place, const TokenConv& conv) {
   const MutableRows rows = workspace_.history.rows(operand_type_, tokens_ + 1, spec_.width);
   std::fill_n(rows.row<std::byte>(0) + tokens_ * spec_.width * static_cast<std::int64_t>(dtype_size(operand_type_)),
               static_cast<std::size_t>(spec_.width) * dtype_size(operand_type_), std::byte{0});
-  for (std::int64_t first = 0; first < tokens_; first += kTileRows) {
+  for (std::int64_t first = 0; first < tokens_; first += tile_rows_) {
     MutableRows in;
-    LAYERSCOPE_TRY(read(place, first, std::min(kTileRows, tokens_ - first), in));
+    LAYERSCOPE_TRY(read(place, first, std::min(tile_rows_, tokens_ - first), in));
     backend_.convert(in.view(), slice(rows, first, in.rows));
   }
   std::vector<std::vector<std::int32_t>> seen;
   for (std::int64_t tap = 0; tap < conv.taps; ++tap) seen.push_back(neighbours(tap - conv.taps / 2));
 
   const std::int64_t inputs = spec_.width / conv.groups;
-  for (std::int64_t first = 0; first < tokens_; first += kTileRows) {
-    const std::int64_t count = std::min(kTileRows, tokens_ - first);
+  for (std::int64_t first = 0; first < tokens_; first += tile_rows_) {
+    const std::int64_t count = std::min(tile_rows_, tokens_ - first);
     const MutableRows unfolded = workspace_.unfolded.rows(operand_type_, count, inputs * conv.taps);
     const MutableRows out = workspace_.tile_out.rows(stream_type_, count, spec_.width);
     for (std::int64_t group = 0; group < conv.groups; ++group) {

@@ -21,6 +21,24 @@ struct MatrixView {
   std::int64_t input_stride = 0;   ///< 1 unless stored transposed
 };
 
+/// A weight matrix in panels of Kernels::panel outputs, wherever it lies: [panel][input][output], the last panel filled
+/// up. In pairs: [panel][pair of inputs][output][2], an odd last input paired with 0.
+struct PanelsView {
+  const std::byte* data = nullptr;
+  DType dtype = DType::kF32;
+  bool pairs = false;  ///< kBF16 on an instruction set that multiplies them
+  std::int64_t inputs = 0;
+  std::int64_t outputs = 0;
+  std::int64_t panel_bytes = 0;  ///< from one panel to the next
+  std::int64_t chain = 0;        ///< inputs that are summed as one chain; the chains' sums are added up in order
+};
+
+/// Some of a product's outputs: first, a multiple of the panels' width, up to end.
+struct OutputRange {
+  std::int64_t begin = 0;
+  std::int64_t end = 0;
+};
+
 /// A norm's parameters, in float32; `weight` already holds weight + offset where a model's formula says so.
 struct NormView {
   NormKind kind = NormKind::kLayer;
@@ -62,6 +80,15 @@ struct PositionTerms {
   std::int64_t zero = 0;
 };
 
+/// Keys and values of one sequence as attention reads them, in pages of kTokens tokens whose inside is the backend's
+/// own affair. A page holds every key head.
+struct KeyValuePages {
+  static constexpr std::int64_t kTokens = 128;
+  std::byte* const* pages = nullptr;  ///< aligned to 64 bytes, all 0 before the first token
+  std::int64_t tokens = 0;
+  std::int64_t first_head = 0;  ///< the head of the pages that the arguments' key head 0 is
+};
+
 /// softmax(softcap(scale * q k^T) + bias) v for one sequence. Heads lie side by side in a row; query head h reads key
 /// head h / (heads / kv_heads). q, k, v are in the stream's type; a bf16 backend rounds them where they enter a
 /// product. A query that sees no key gets zeros.
@@ -77,6 +104,8 @@ struct AttentionArguments {
   float softcap = 0;             ///< scores become softcap * tanh(scale * q k^T / softcap); 0 = as they are
   const float* sinks = nullptr;  ///< [heads] one more score a head: part of the softmax's sum and maximum, of no value
   const PositionTerms* positions = nullptr;
+  KeyValuePages cache;  ///< where it has pages, the keys and values are there, and not in k and v
+  [[nodiscard]] std::int64_t keys() const noexcept { return cache.pages != nullptr ? cache.tokens : k.rows; }
 };
 
 /// The keys that one query sees: [begin, end), empty when begin >= end.

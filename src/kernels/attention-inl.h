@@ -6,54 +6,86 @@
 // does not see are exactly 0 and add nothing.
 #pragma once
 
-#include "kernels/attention_pack-inl.h"
+#include "kernels/attention_tiles-inl.h"
 #include "kernels/micro-inl.h"
 
 LAYERSCOPE_BEGIN_KERNELS
 
 inline constexpr std::int64_t kQueryTile = 48;
-inline constexpr std::int64_t kKeyTile = 128;
 
-/// The memory of one call, laid out anew for each.
+/// The memory of one call, laid out anew for each, and the tiles of the key head that it is at.
 template <class Operand>
-struct AttentionMemory {
-  AttentionMemory(const AttentionArguments& a, AlignedBuffer& scratch) {
-    depth_steps = (a.d_qk + Operand::kDepth - 1) / Operand::kDepth;
-    value_stride = round_up(a.d_v, kLanes);
-    padded_keys = round_up(a.k.rows, kKeyTile);
+class AttentionMemory {
+ public:
+  AttentionMemory(const AttentionArguments& a, AlignedBuffer& scratch)
+      : depth_steps(TileLayout<Operand>(a.d_qk, a.d_v).steps),
+        value_stride(round_up(a.d_v, kLanes)),
+        a_(a),
+        layout_(a.d_qk, a.d_v) {
+    const std::int64_t tiles = a.cache.pages != nullptr ? 0 : (a.k.rows + kKeyTile - 1) / kKeyTile;
     std::size_t bytes = 0;
     const auto place = [&bytes](std::int64_t count, std::size_t size) {
       const std::size_t at = bytes;
       bytes += (static_cast<std::size_t>(count) * size + 63) / 64 * 64;
       return at;
     };
-    const std::size_t at_keys = place(depth_steps * Operand::kDepth * padded_keys, sizeof(typename Operand::B));
-    const std::size_t at_values = place(padded_keys * round_up(a.d_v, kPanel), sizeof(typename Operand::B));
+    const std::size_t at_tiles = place(tiles, layout_.bytes());
     const std::size_t at_words = place(kWordRows * depth_steps, sizeof(std::uint32_t));
-    const std::size_t at_queries = place(kQueryTile * depth_steps * Operand::kDepth, sizeof(typename Operand::A));
+    const std::size_t at_queries = place(kQueryTile * layout_.depth(), sizeof(typename Operand::A));
     const std::size_t at_scores = place(kQueryTile * kKeyTile, sizeof(float));
     const std::size_t at_weights = place(kQueryTile * kKeyTile, sizeof(typename Operand::A));
     const std::size_t at_sums = place(kQueryTile * value_stride, sizeof(float));
     std::byte* base = scratch.reserve(bytes);
-    keys = reinterpret_cast<typename Operand::B*>(base + at_keys);
-    values = reinterpret_cast<typename Operand::B*>(base + at_values);
-    words = reinterpret_cast<std::uint32_t*>(base + at_words);
+    tiles_ = base + at_tiles;
+    words_ = reinterpret_cast<std::uint32_t*>(base + at_words);
     queries = reinterpret_cast<typename Operand::A*>(base + at_queries);
     scores = reinterpret_cast<float*>(base + at_scores);
     weights = reinterpret_cast<typename Operand::A*>(base + at_weights);
     sums = reinterpret_cast<float*>(base + at_sums);
   }
 
+  /// Turns to a key head: packs its keys and values where they are not in a cache.
+  void enter(std::int64_t kv_head, bool rounded) {
+    head_offset_ = static_cast<std::size_t>(a_.cache.first_head + kv_head) * layout_.bytes();
+    if (a_.cache.pages != nullptr) return;
+    for (std::int64_t first = 0; first < a_.k.rows; first += kKeyTile) {
+      AttentionArguments part = a_;
+      const auto take = [&](RowsView& rows) {
+        rows.data += first * rows.stride * static_cast<std::int64_t>(sizeof(float));
+        rows.rows = std::min(kKeyTile, a_.k.rows - first);
+      };
+      take(part.k);
+      take(part.v);
+      *layout_.nonfinite(tile(first)) = 0;
+      pack_keys<Operand>(part, kv_head, rounded, depth_steps, words_, layout_.keys(tile(first)));
+      if (!pack_values<Operand>(part, kv_head, rounded, kKeyTile, layout_.values(tile(first))))
+        *layout_.nonfinite(tile(first)) = 1;
+    }
+  }
+  /// Of the tile that starts at key `first`: K^T in panels, V in panels, and whether all of V is finite.
+  [[nodiscard]] const typename Operand::B* keys(std::int64_t first) const { return layout_.keys(tile(first)); }
+  [[nodiscard]] const typename Operand::B* values(std::int64_t first) const { return layout_.values(tile(first)); }
+  [[nodiscard]] bool finite(std::int64_t first) const { return *layout_.nonfinite(tile(first)) == 0; }
+
   std::int64_t depth_steps = 0;  ///< steps of the micro product over d_qk
   std::int64_t value_stride = 0;
-  std::int64_t padded_keys = 0;
-  typename Operand::B* keys = nullptr;     ///< K^T in panels
-  typename Operand::B* values = nullptr;   ///< V in panels
-  std::uint32_t* words = nullptr;          ///< rows of keys as operands, before they are transposed
   typename Operand::A* queries = nullptr;  ///< [kQueryTile, depth]
   float* scores = nullptr;                 ///< [kQueryTile, kKeyTile]
   typename Operand::A* weights = nullptr;  ///< exponentials as an operand, [kQueryTile, kKeyTile]
   float* sums = nullptr;                   ///< [kQueryTile, value_stride]
+
+ private:
+  [[nodiscard]] std::byte* tile(std::int64_t first) const {
+    const std::int64_t index = first / kKeyTile;
+    if (a_.cache.pages != nullptr) return a_.cache.pages[index] + head_offset_;
+    return tiles_ + static_cast<std::size_t>(index) * layout_.bytes();
+  }
+
+  const AttentionArguments& a_;
+  TileLayout<Operand> layout_;
+  std::size_t head_offset_ = 0;
+  std::byte* tiles_ = nullptr;
+  std::uint32_t* words_ = nullptr;  ///< rows of keys as operands, before they are transposed
 };
 
 inline constexpr float kLog2E = 1.44269504F;
@@ -75,7 +107,7 @@ template <class Operand>
 void score_tile(const AttentionMemory<Operand>& m, std::int64_t rows, std::int64_t tile, KeyRange tile_keys) {
   const std::int64_t depth = m.depth_steps * Operand::kDepth;
   for (std::int64_t panel = tile_keys.begin / kPanel * kPanel; panel < tile_keys.end; panel += kPanel) {
-    panel_product<Operand>(m.queries, depth, rows, m.keys + (tile + panel) * depth,
+    panel_product<Operand>(m.queries, depth, rows, m.keys(tile) + panel * depth,
                            std::min(kPanel, tile_keys.end - panel), m.depth_steps, m.scores + panel, kKeyTile, false);
   }
 }
@@ -142,16 +174,9 @@ HWY_INLINE float exponentials(const float* scores, typename Operand::A* weights,
 template <class Operand>
 class QueryTile {
  public:
-  QueryTile(const AttentionArguments& a, const AttentionMemory<Operand>& m, bool rounded, bool finite,
-            std::int64_t head, std::int64_t first, std::int64_t rows)
-      : a_(a),
-        m_(m),
-        scaling_(scaling_of(a)),
-        rounded_(rounded),
-        finite_(finite),
-        head_(head),
-        first_(first),
-        rows_(rows) {}
+  QueryTile(const AttentionArguments& a, const AttentionMemory<Operand>& m, bool rounded, std::int64_t head,
+            std::int64_t first, std::int64_t rows)
+      : a_(a), m_(m), scaling_(scaling_of(a)), rounded_(rounded), head_(head), first_(first), rows_(rows) {}
 
   void run(const MutableRows& z) {
     pack_queries<Operand>(a_, head_, first_, rows_, rounded_, m_.depth_steps, m_.queries);
@@ -166,7 +191,7 @@ class QueryTile {
       const KeyRange in_tile = {std::max<std::int64_t>(all.begin - tile, 0), std::min(all.end - tile, kKeyTile)};
       score_tile(m_, rows_, tile, in_tile);
       for (std::int64_t row = 0; row < rows_; ++row) weigh(row, tile, in_tile);
-      if (finite_) {
+      if (m_.finite(tile)) {
         add_values(tile, in_tile);
       } else {
         add_values_one_by_one(tile);
@@ -177,7 +202,7 @@ class QueryTile {
 
  private:
   [[nodiscard]] KeyRange seen(std::int64_t row) const {
-    return visible_keys(a_.reach, a_.first_position + first_ + row, a_.k.rows);
+    return visible_keys(a_.reach, a_.first_position + first_ + row, a_.keys());
   }
   [[nodiscard]] KeyRange seen_in_tile(std::int64_t row, std::int64_t tile) const {
     const KeyRange range = seen(row);
@@ -218,7 +243,7 @@ class QueryTile {
   void add_values(std::int64_t tile, KeyRange all) {
     const std::int64_t begin = all.begin / Operand::kDepth, end = (all.end + Operand::kDepth - 1) / Operand::kDepth;
     for (std::int64_t column = 0; column < a_.d_v; column += kPanel) {
-      const auto* panel = m_.values + column * m_.padded_keys + (tile + begin * Operand::kDepth) * kPanel;
+      const auto* panel = m_.values(tile) + column * kKeyTile + begin * Operand::kDepth * kPanel;
       panel_product<Operand>(m_.weights + begin * Operand::kDepth, kKeyTile, rows_, panel,
                              std::min(kPanel, a_.d_v - column), end - begin, m_.sums + column, m_.value_stride, true);
     }
@@ -226,13 +251,13 @@ class QueryTile {
 
   /// With NaN or infinity among the values a weight of 0 would not hide them: each row takes the keys it sees only.
   void add_values_one_by_one(std::int64_t tile) {
-    const std::int64_t kv_head = head_ / (a_.heads / a_.kv_heads);
+    const typename Operand::B* values = m_.values(tile);
     for (std::int64_t row = 0; row < rows_; ++row) {
       const KeyRange here = seen_in_tile(row, tile);
       for (std::int64_t j = here.begin; j < here.end; ++j) {
         const float weight = operand_value(m_.weights[row * kKeyTile + j]);
         for (std::int64_t i = 0; i < a_.d_v; ++i) {
-          m_.sums[row * m_.value_stride + i] += weight * reference::load<float>(a_.v, tile + j, kv_head * a_.d_v + i);
+          m_.sums[row * m_.value_stride + i] += weight * operand_value(values[TileLayout<Operand>::value_at(j, i)]);
         }
       }
     }
@@ -257,7 +282,7 @@ class QueryTile {
   const AttentionArguments& a_;
   const AttentionMemory<Operand>& m_;
   Scaling scaling_;
-  bool rounded_, finite_;
+  bool rounded_;
   std::int64_t head_, first_, rows_;
   float shift_[kQueryTile], sum_[kQueryTile];
   bool started_[kQueryTile];
@@ -265,14 +290,13 @@ class QueryTile {
 
 template <class Operand>
 void attention_with(const AttentionArguments& a, bool rounded, const MutableRows& z, AlignedBuffer& scratch) {
-  const AttentionMemory<Operand> memory(a, scratch);
+  AttentionMemory<Operand> memory(a, scratch);
   const std::int64_t group = a.heads / a.kv_heads;
   for (std::int64_t kv_head = 0; kv_head < a.kv_heads; ++kv_head) {
-    pack_keys<Operand>(a, kv_head, rounded, memory.depth_steps, memory.words, memory.keys);
-    const bool finite = pack_values<Operand>(a, kv_head, rounded, memory.padded_keys, memory.values);
+    memory.enter(kv_head, rounded);
     for (std::int64_t head = kv_head * group; head < (kv_head + 1) * group; ++head) {
       for (std::int64_t first = 0; first < a.q.rows; first += kQueryTile) {
-        QueryTile<Operand>(a, memory, rounded, finite, head, first, std::min(kQueryTile, a.q.rows - first)).run(z);
+        QueryTile<Operand>(a, memory, rounded, head, first, std::min(kQueryTile, a.q.rows - first)).run(z);
       }
     }
   }
@@ -281,14 +305,14 @@ void attention_with(const AttentionArguments& a, bool rounded, const MutableRows
 template <class Operand>
 void probabilities_with(const AttentionArguments& a, bool rounded, std::int64_t head, std::int64_t first_query,
                         const MutableRows& out, AlignedBuffer& scratch) {
-  const AttentionMemory<Operand> memory(a, scratch);
+  AttentionMemory<Operand> memory(a, scratch);
   const Scaling scaling = scaling_of(a);
-  pack_keys<Operand>(a, head / (a.heads / a.kv_heads), rounded, memory.depth_steps, memory.words, memory.keys);
+  memory.enter(head / (a.heads / a.kv_heads), rounded);
   for (std::int64_t first = 0; first < out.rows; first += kQueryTile) {
     const std::int64_t rows = std::min(kQueryTile, out.rows - first);
     pack_queries<Operand>(a, head, first_query + first, rows, rounded, memory.depth_steps, memory.queries);
-    for (std::int64_t tile = 0; tile < a.k.rows; tile += kKeyTile) {
-      const std::int64_t keys = std::min(kKeyTile, a.k.rows - tile);
+    for (std::int64_t tile = 0; tile < a.keys(); tile += kKeyTile) {
+      const std::int64_t keys = std::min(kKeyTile, a.keys() - tile);
       score_tile(memory, rows, tile, {0, keys});
       for (std::int64_t row = 0; row < rows; ++row) {
         std::memcpy(out.row<float>(first + row) + tile, memory.scores + row * kKeyTile,
@@ -297,15 +321,15 @@ void probabilities_with(const AttentionArguments& a, bool rounded, std::int64_t 
     }
     for (std::int64_t row = 0; row < rows; ++row) {
       const std::int64_t position = a.first_position + first_query + first + row;
-      const KeyRange seen = visible_keys(a.reach, position, a.k.rows);
+      const KeyRange seen = visible_keys(a.reach, position, a.keys());
       float* p = out.row<float>(first + row);
       if (seen.begin >= seen.end) {
-        std::fill_n(p, a.k.rows, 0.0F);
+        std::fill_n(p, a.keys(), 0.0F);
         continue;
       }
       scale_and_bias(a, scaling, head, position, 0, seen, p);
       std::fill_n(p, seen.begin, 0.0F);
-      std::fill(p + seen.end, p + a.k.rows, 0.0F);
+      std::fill(p + seen.end, p + a.keys(), 0.0F);
       const float sink = a.sinks != nullptr ? a.sinks[head] * kLog2E : 0.0F;
       softmax_in_place(p + seen.begin, seen.end - seen.begin, scaling.factor, a.sinks != nullptr ? &sink : nullptr);
     }

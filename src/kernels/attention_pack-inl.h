@@ -53,14 +53,14 @@ HWY_INLINE void transpose_words(const std::uint32_t* rows, std::int64_t steps, s
   }
 }
 
-/// K^T in panels of kPanel keys: [panel][step][key][depth of a step]; columns up to a whole vector beyond the last key
-/// are 0.
+/// K^T in panels of kPanel keys: [panel][step][key][depth of a step], from column `first` (a multiple of kWordRows) on;
+/// columns up to a whole vector beyond the last key are 0.
 template <class Operand>
 void pack_keys(const AttentionArguments& a, std::int64_t kv_head, bool rounded, std::int64_t steps,
-               std::uint32_t* words, typename Operand::B* to) {
+               std::uint32_t* words, typename Operand::B* to, std::int64_t first = 0) {
   static_assert(sizeof(typename Operand::B) * Operand::kDepth == sizeof(std::uint32_t));
   const std::int64_t keys = a.k.rows, depth = steps * Operand::kDepth;
-  for (std::int64_t key = 0; key < round_up(keys, kLanes); key += kWordRows) {
+  for (std::int64_t key = 0; key < round_up(first + keys, kLanes) - first; key += kWordRows) {
     for (std::int64_t r = 0; r < kWordRows; ++r) {
       auto* row = reinterpret_cast<typename Operand::B*>(words) + r * depth;
       if (key + r < keys) {
@@ -69,16 +69,17 @@ void pack_keys(const AttentionArguments& a, std::int64_t kv_head, bool rounded, 
         std::memset(row, 0, static_cast<std::size_t>(steps) * sizeof(std::uint32_t));
       }
     }
-    auto* panel = reinterpret_cast<std::uint32_t*>(to) + key / kPanel * kPanel * steps + key % kPanel;
-    transpose_words(words, steps, panel);
+    const std::int64_t column = first + key;
+    transpose_words(words, steps,
+                    reinterpret_cast<std::uint32_t*>(to) + column / kPanel * kPanel * steps + column % kPanel);
   }
 }
 
 /// V in panels of kPanel columns: [panel][key][column], for bf16 pairs [panel][pair of keys][column][2]. A last odd key
-/// is paired with 0. False if a value is NaN or infinite.
+/// is paired with 0. They begin with key `first` of the panel, an even one. False if a value is NaN or infinite.
 template <class Operand>
 bool pack_values(const AttentionArguments& a, std::int64_t kv_head, bool rounded, std::int64_t padded_keys,
-                 typename Operand::B* to) {
+                 typename Operand::B* to, std::int64_t first = 0) {
   const std::int64_t keys = a.v.rows;
   auto highest = hn::Zero(kWords);
   for (std::int64_t key = 0; key < keys; key += Operand::kDepth) {
@@ -86,7 +87,7 @@ bool pack_values(const AttentionArguments& a, std::int64_t kv_head, bool rounded
     const float* next = Operand::kDepth == 2 && key + 1 < keys ? a.v.row<float>(key + 1) + kv_head * a.d_v : nullptr;
     for_each_vector(a.d_v, [&](std::int64_t j, auto count) LAYERSCOPE_ATTR {
       const auto magnitude = hn::Set(kWords, 0x7FFFFFFFu);
-      auto* at = to + j / kPanel * kPanel * padded_keys + key * kPanel + j % kPanel * Operand::kDepth;
+      auto* at = to + j / kPanel * kPanel * padded_keys + (first + key) * kPanel + j % kPanel * Operand::kDepth;
       const Vector x = load(row + j, count);
       highest = hn::Max(highest, hn::And(hn::BitCast(kWords, x), magnitude));
       if constexpr (Operand::kDepth == 2) {

@@ -24,6 +24,8 @@ struct ProductWeights {
 /// The operations; what each means stands in kernels/reference*.h. Arithmetic is float32. Rows are kF32 or kBF16 unless
 /// said otherwise; results in bf16 are rounded to nearest even.
 struct Kernels {
+  /// Outputs across a panel of a packed weight matrix.
+  std::int64_t panel;
   void (*norm)(const NormView& norm, const RowsView& in, const MutableRows& out);
   void (*norm_heads)(const NormView& norm, std::int64_t heads, const MutableRows& rows);
   void (*add)(const MutableRows& x, const RowsView& t, float scale, const NormView* after);
@@ -48,7 +50,11 @@ struct Kernels {
   void (*attention)(const AttentionArguments& arguments, DType operand, const MutableRows& z, AlignedBuffer& scratch);
   void (*attention_probabilities)(const AttentionArguments& arguments, DType operand, std::int64_t head,
                                   std::int64_t first_query, const MutableRows& probabilities, AlignedBuffer& scratch);
-  /// The same two where arguments.positions is set.
+  /// Bytes of a page of KeyValuePages with so many heads.
+  std::size_t (*page_bytes)(DType operand, std::int64_t kv_heads, std::int64_t d_qk, std::int64_t d_v);
+  /// The rows k and v become the last of arguments.cache's tokens.
+  void (*remember)(const AttentionArguments& arguments, DType operand, AlignedBuffer& scratch);
+  /// attention and attention_probabilities where arguments.positions is set.
   void (*disentangled_attention)(const AttentionArguments& arguments, DType operand, const MutableRows& z,
                                  AlignedBuffer& scratch);
   void (*disentangled_probabilities)(const AttentionArguments& arguments, DType operand, std::int64_t head,
@@ -59,6 +65,10 @@ struct Kernels {
   /// out = activation(in W^T + bias): one chain of multiply-adds an element, in the order of the inputs.
   void (*multiply)(const ProductWeights& weights, const float* bias, Activation activation, const RowsView& in,
                    const MutableRows& out, AlignedBuffer& scratch);
+  /// Some outputs of the same for few rows, weights read once at the speed of memory. `in` in the weights' type, `out`
+  /// as wide as all outputs.
+  void (*multiply_steps)(const PanelsView& weights, OutputRange outputs, const float* bias, Activation activation,
+                         const RowsView& in, const MutableRows& out, AlignedBuffer& scratch);
 };
 
 /// Names of the instruction sets that this machine can run and this build has, best first.

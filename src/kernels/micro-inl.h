@@ -2,6 +2,8 @@
 // registers. Every element of the result is one chain of multiply-adds over the depth, whatever its neighbours.
 #pragma once
 
+#include <hwy/cache_control.h>
+
 #include <array>
 #include <utility>
 
@@ -46,7 +48,10 @@ struct PairOperand {
 };
 #endif
 
-template <class Operand, int kRows, int kVectors>
+/// Bytes ahead of where it reads that the first rows to meet a panel fetch it from memory.
+inline constexpr std::int64_t kAheadBytes = 4096;
+
+template <class Operand, bool kAhead, int kRows, int kVectors>
 void micro_product(const typename Operand::A* a, std::int64_t a_stride, const typename Operand::B* b,
                    std::int64_t steps, float* c, std::int64_t c_stride, bool accumulate) {
   constexpr std::int64_t kDepth = Operand::kDepth;
@@ -61,7 +66,11 @@ void micro_product(const typename Operand::A* a, std::int64_t a_stride, const ty
   for (std::int64_t step = 0; step < steps; ++step) {
     Vector columns[kVectors];
 #pragma GCC unroll 16
-    for (int v = 0; v < kVectors; ++v) columns[v] = Operand::panel(b + (step * kPanel + v * kLanes) * kDepth);
+    for (int v = 0; v < kVectors; ++v) {
+      const auto* at = b + (step * kPanel + v * kLanes) * kDepth;
+      columns[v] = Operand::panel(at);
+      if constexpr (kAhead) hwy::Prefetch(reinterpret_cast<const std::byte*>(at) + kAheadBytes);
+    }
 #pragma GCC unroll 16
     for (int r = 0; r < kRows; ++r) {
       const Vector element = Operand::broadcast(a + r * a_stride + step * kDepth);
@@ -80,21 +89,25 @@ template <class Operand>
 using MicroProduct = void (*)(const typename Operand::A*, std::int64_t, const typename Operand::B*, std::int64_t,
                               float*, std::int64_t, bool);
 
-template <class Operand, std::size_t... kIndex>
+template <class Operand, bool kAhead, std::size_t... kIndex>
 constexpr std::array<MicroProduct<Operand>, sizeof...(kIndex)> micro_products(std::index_sequence<kIndex...>) {
-  return {micro_product<Operand, static_cast<int>(kIndex) / kPanelVectors + 1,
+  return {micro_product<Operand, kAhead, static_cast<int>(kIndex) / kPanelVectors + 1,
                         static_cast<int>(kIndex) % kPanelVectors + 1>...};
 }
 
 /// c[rows, columns] (+)= a b for one panel (columns <= kPanel, rounded up to whole vectors, all of which are written).
-template <class Operand>
+/// `kAhead`: the panel comes from memory and is fetched before it is needed.
+template <class Operand, bool kAhead = false>
 void panel_product(const typename Operand::A* a, std::int64_t a_stride, std::int64_t rows, const typename Operand::B* b,
                    std::int64_t columns, std::int64_t steps, float* c, std::int64_t c_stride, bool accumulate) {
-  static constexpr auto kProducts = micro_products<Operand>(std::make_index_sequence<kMicroRows * kPanelVectors>{});
+  constexpr auto kCount = std::make_index_sequence<kMicroRows * kPanelVectors>{};
+  static constexpr auto kFirst = micro_products<Operand, kAhead>(kCount),
+                        kOthers = micro_products<Operand, false>(kCount);
   const std::int64_t vectors = (columns + kLanes - 1) / kLanes;
   for (std::int64_t row = 0; row < rows; row += kMicroRows) {
     const std::int64_t height = std::min<std::int64_t>(kMicroRows, rows - row);
-    const auto product = kProducts[static_cast<std::size_t>((height - 1) * kPanelVectors + vectors - 1)];
+    const auto product =
+        (row == 0 ? kFirst : kOthers)[static_cast<std::size_t>((height - 1) * kPanelVectors + vectors - 1)];
     product(a + row * a_stride, a_stride, b, steps, c + row * c_stride, c_stride, accumulate);
   }
 }

@@ -6,6 +6,7 @@
 #include "kernels/norm-inl.h"
 #include "kernels/product-inl.h"
 #include "kernels/rows-inl.h"
+#include "kernels/step_product-inl.h"
 
 #define LAYERSCOPE_JOIN_INNER(a, b) a##b
 #define LAYERSCOPE_JOIN(a, b) LAYERSCOPE_JOIN_INNER(a, b)
@@ -13,7 +14,8 @@
 namespace layerscope {
 
 const Kernels& LAYERSCOPE_JOIN(LAYERSCOPE_ISA, _kernels)() {
-  static constexpr Kernels kTable = {LAYERSCOPE_ISA::norm,
+  static constexpr Kernels kTable = {LAYERSCOPE_ISA::kPanel,
+                                     LAYERSCOPE_ISA::norm,
                                      LAYERSCOPE_ISA::norm_heads,
                                      LAYERSCOPE_ISA::add,
                                      LAYERSCOPE_ISA::gather,
@@ -30,10 +32,13 @@ const Kernels& LAYERSCOPE_JOIN(LAYERSCOPE_ISA, _kernels)() {
                                      LAYERSCOPE_ISA::all_finite,
                                      LAYERSCOPE_ISA::attention,
                                      LAYERSCOPE_ISA::attention_probabilities,
+                                     LAYERSCOPE_ISA::page_bytes,
+                                     LAYERSCOPE_ISA::remember,
                                      LAYERSCOPE_ISA::disentangled_attention,
                                      LAYERSCOPE_ISA::disentangled_probabilities,
                                      LAYERSCOPE_ISA::pack,
-                                     LAYERSCOPE_ISA::multiply};
+                                     LAYERSCOPE_ISA::multiply,
+                                     LAYERSCOPE_ISA::multiply_steps};
   return kTable;
 }
 

@@ -52,6 +52,16 @@ class Decorator : public Backend {
                 Scratch& scratch) const override {
     return inner_->linear(weights, in, out, scratch);
   }
+  Status linear_steps(const PackedLinear& weights, OutputRange outputs, const RowsView& in, const MutableRows& out,
+                      Scratch& scratch) const override {
+    return inner_->linear_steps(weights, outputs, in, out, scratch);
+  }
+  std::size_t page_bytes(std::int64_t kv_heads, std::int64_t d_qk, std::int64_t d_v) const noexcept override {
+    return inner_->page_bytes(kv_heads, d_qk, d_v);
+  }
+  void remember(const AttentionArguments& arguments, Scratch& scratch) const override {
+    inner_->remember(arguments, scratch);
+  }
   void gather(const MatrixView& table, std::span<const std::int32_t> ids, float scale, bool accumulate,
               const MutableRows& out) const noexcept override {
     inner_->gather(table, ids, scale, accumulate, out);
