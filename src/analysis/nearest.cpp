@@ -244,6 +244,10 @@ std::size_t NearestRows::queries_a_pass() const noexcept {
   return std::clamp<std::size_t>(kMostHeld / of_query, 1, kMostQueries);
 }
 
+void NearestRows::decode(const RowsView& rows, VectorCode code, float* out) const {
+  decode_rows(*state_->backend, rows, code, state_->vectors.width, out);
+}
+
 Result<std::vector<std::vector<Neighbour>>> NearestRows::find(std::span<const float> queries) const try {
   const State& state = *state_;
   const auto width = static_cast<std::size_t>(state.vectors.width);

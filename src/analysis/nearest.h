@@ -47,6 +47,8 @@ class NearestRows {
 
   /// Queries that share one pass over the rows; more take further passes.
   [[nodiscard]] std::size_t queries_a_pass() const noexcept;
+  /// Rows of the vectors' width as float32, exactly, whatever they are stored as.
+  void decode(const RowsView& rows, VectorCode code, float* out) const;
   /// The nearest rows of every query ([queries, width]), nearest first. Errors: kRuntime naming the first query or row
   /// that holds a value that is not finite; kResource.
   [[nodiscard]] Result<std::vector<std::vector<Neighbour>>> find(std::span<const float> queries) const;

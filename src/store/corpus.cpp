@@ -20,9 +20,26 @@ Result<std::span<const T>> values_of(const MappedFile& file, const ShardReader& 
   return std::span(reinterpret_cast<const T*>(data), (tensor.end - tensor.begin) / sizeof(T));
 }
 
-bool one_vector_a_row(const StoredSite& site) { return site.unit == StoredUnit::kPooled; }
-
 }  // namespace
+
+Result<StoredSite> choose_vector_site(const Manifest& manifest, const std::string& run, const std::string& name) {
+  std::string fitting;
+  std::vector<const StoredSite*> pooled;
+  for (const StoredSite& site : manifest.schema.sites) {
+    if (site.unit != StoredUnit::kPooled) continue;
+    if (site.name == name || (name.empty() && site.name == "embedding")) return site;
+    pooled.push_back(&site);
+    fitting += (fitting.empty() ? "" : ", ") + printable(site.name);
+  }
+  if (name.empty() && pooled.size() == 1) return *pooled.front();
+  if (pooled.empty()) {
+    return Error{ErrorCode::kUsage,
+                 run + ": has no site with one vector a row; embed -o RUN makes one, and states --pool mean -o RUN"};
+  }
+  const std::string found = name.empty() ? "several sites hold one vector a row, --site picks one"
+                                         : "no site \"" + printable(name) + "\" with one vector a row";
+  return Error{ErrorCode::kUsage, run + ": " + found + " (there are: " + fitting + ")"};
+}
 
 Result<Corpus> Corpus::open(const std::string& path, const std::string& site, bool allow_incomplete) {
   Corpus corpus;
@@ -58,39 +75,13 @@ Status Corpus::open_npy() {
 
 Status Corpus::open_run_folder(const std::string& site, bool allow_incomplete) {
   LAYERSCOPE_ASSIGN(run_, layerscope::open_run(path_, allow_incomplete));
-  LAYERSCOPE_TRY(choose_site(site));
+  LAYERSCOPE_ASSIGN(site_, choose_vector_site(*manifest(), path_, site));
   width_ = site_->width;
   dtype_ = site_->dtype;
   for (const RunPart& part : run_->parts) {
     for (const ShardRecord& record : part.records) LAYERSCOPE_TRY(add_shard(part.shard_path(record), record));
   }
   return {};
-}
-
-Status Corpus::choose_site(const std::string& name) {
-  const std::vector<StoredSite>& sites = manifest()->schema.sites;
-  std::string fitting;
-  std::vector<const StoredSite*> pooled;
-  for (const StoredSite& site : sites) {
-    if (!one_vector_a_row(site)) continue;
-    if (site.name == name || (name.empty() && site.name == "embedding")) {
-      site_ = site;
-      return {};
-    }
-    pooled.push_back(&site);
-    fitting += (fitting.empty() ? "" : ", ") + printable(site.name);
-  }
-  if (name.empty() && pooled.size() == 1) {
-    site_ = *pooled.front();
-    return {};
-  }
-  if (pooled.empty()) {
-    return Error{ErrorCode::kUsage,
-                 path_ + ": has no site with one vector a row; embed -o RUN makes one, and states --pool mean -o RUN"};
-  }
-  const std::string found = name.empty() ? "several sites hold one vector a row, --site picks one"
-                                         : "no site \"" + printable(name) + "\" with one vector a row";
-  return Error{ErrorCode::kUsage, path_ + ": " + found + " (there are: " + fitting + ")"};
 }
 
 Status Corpus::add_shard(const std::string& path, const ShardRecord& record) {

@@ -15,14 +15,19 @@
 
 namespace layerscope {
 
+/// The site of a run that `name` asks for, with one vector a row; empty: `embedding`, or the only such site. Errors:
+/// kUsage if there is none, or several (they are listed), naming `run`.
+[[nodiscard]] Result<StoredSite> choose_vector_site(const Manifest& manifest, const std::string& run,
+                                                    const std::string& name);
+
 /// Vectors opened for reading; larger than memory is fine, as pages come from the files when they are touched.
 class Corpus {
  public:
   /// A path that ends in .npy is an array [rows, width] of float32, float16, int8 or uint8, its rows numbered from 0;
-  /// any other is a run folder, its parts as one. `site` names a site with one vector a row; empty: `embedding`, or
-  /// the only such site. Errors: kUsage for an incomplete run unless `allow_incomplete`, and for a site that is not
-  /// there or holds states of tokens (those that would do are listed); kRuntime, kDamage for what is no run, no array
-  /// or not what was written. Values are not read: `verify` checks them.
+  /// any other is a run folder, its parts as one. `site` as choose_vector_site. Errors: kUsage for an incomplete run
+  /// unless `allow_incomplete`, and for a site that is not there or holds states of tokens (those that would do are
+  /// listed); kRuntime, kDamage for what is no run, no array or not what was written. Values are not read: `verify`
+  /// checks them.
   [[nodiscard]] static Result<Corpus> open(const std::string& path, const std::string& site, bool allow_incomplete);
 
   [[nodiscard]] const std::string& path() const noexcept { return path_; }
@@ -52,7 +57,6 @@ class Corpus {
   };
   Status open_npy();
   Status open_run_folder(const std::string& site, bool allow_incomplete);
-  Status choose_site(const std::string& name);
   Status add_shard(const std::string& path, const ShardRecord& record);
   [[nodiscard]] std::optional<Place> place(std::int64_t number) const noexcept;
 
