@@ -308,17 +308,45 @@ Result<EmbedArguments> embed_arguments(const Words& words, const Environment& en
   return embed;
 }
 
+Result<SearchArguments> search_arguments(const Words& words, const CommonArguments& common) {
+  SearchArguments search;
+  LAYERSCOPE_ASSIGN(search.queries, input_arguments(words));
+  search.corpus = words.positionals.front();
+  const auto given = [&](Flag flag) -> std::optional<std::string> {
+    return words.given(flag) ? std::optional(words.text(flag, "")) : std::nullopt;
+  };
+  constexpr std::int64_t kMost = std::numeric_limits<std::int32_t>::max();
+  LAYERSCOPE_ASSIGN(search.top_k, integer<std::int64_t>(Flag::kTopK, words.text(Flag::kTopK, "10"), 1, kMost));
+  LAYERSCOPE_ASSIGN(search.oversample,
+                    integer<std::int64_t>(Flag::kOversample, words.text(Flag::kOversample, "2"), 1, 1'000'000));
+  if (const auto metric = given(Flag::kMetric)) search.metric = metric_from_name(*metric);
+  for (const auto& [flag, into] :
+       {std::pair(Flag::kSite, &search.site), std::pair(Flag::kModel, &search.model),
+        std::pair(Flag::kTexts, &search.texts), std::pair(Flag::kRescore, &search.rescore)}) {
+    *into = words.text(flag, "");
+    if (words.given(flag) && into->empty()) return usage(fmt::format("{}: an empty value", flag_row(flag).long_name));
+  }
+  search.prompt = given(Flag::kPrompt);
+  search.prompt_name = given(Flag::kPromptName);
+  if (words.given(Flag::kDtype)) search.dtype = common.dtype;
+  search.allow_incomplete = words.on(Flag::kAllowIncomplete);
+  return search;
+}
+
 Result<ExportArguments> export_arguments(const Words& words) {
   LAYERSCOPE_TRY(expect_positionals(words, 1, 1));
   ExportArguments arguments;
   arguments.run = words.positionals.front();
   arguments.target = words.text(Flag::kOutput, "");
   const std::string format = words.text(Flag::kTo, "");
-  if (format.empty()) return usage("export: --to is missing (npy, npz or safetensors)");
+  if (format.empty()) return usage("export: --to is missing (npy, npz, safetensors or fvecs)");
   if (arguments.target.empty()) return usage("export: -o is missing (the file or folder to write)");
-  arguments.format = format == "npy"   ? ExportFormat::kNpy
-                     : format == "npz" ? ExportFormat::kNpz
-                                       : ExportFormat::kSafetensors;
+  arguments.format = format == "npy"     ? ExportFormat::kNpy
+                     : format == "npz"   ? ExportFormat::kNpz
+                     : format == "fvecs" ? ExportFormat::kFvecs
+                                         : ExportFormat::kSafetensors;
+  arguments.site = words.text(Flag::kSite, "");
+  if (words.given(Flag::kSite) && format != "fvecs") return usage("--site: only with --to fvecs");
   arguments.overwrite = words.on(Flag::kOverwrite);
   arguments.allow_incomplete = words.on(Flag::kAllowIncomplete);
   return arguments;
@@ -359,6 +387,10 @@ Result<Invocation> interpret(const Words& words, const Environment& environment)
     }
     case Command::kEmbed: {
       LAYERSCOPE_ASSIGN(invocation.request, embed_arguments(words, environment));
+      break;
+    }
+    case Command::kSearch: {
+      LAYERSCOPE_ASSIGN(invocation.request, search_arguments(words, invocation.common));
       break;
     }
     case Command::kVerify:

@@ -10,6 +10,7 @@
 #include <variant>
 #include <vector>
 
+#include "analysis/metric.h"
 #include "cli/edits.h"
 #include "cli/option_table.h"
 #include "layerscope/error.h"
@@ -84,11 +85,21 @@ struct EmbedArguments {
   ProgressMode progress = ProgressMode::kAuto;
   [[nodiscard]] bool npy() const { return output.ends_with(".npy"); }
 };
+struct SearchArguments {
+  std::string corpus;  ///< run folder or .npy
+  InputArguments queries;
+  std::int64_t top_k = 10, oversample = 2;
+  std::optional<Metric> metric;
+  std::string site, model, texts, rescore;  ///< empty: not given
+  std::optional<std::string> prompt, prompt_name;
+  std::string dtype;  ///< empty: the run's
+  bool allow_incomplete = false;
+};
 struct VerifyArguments {
   std::string run;
 };
 struct ExportArguments {
-  std::string run, target;
+  std::string run, target, site;
   ExportFormat format = ExportFormat::kNpy;
   bool overwrite = false, allow_incomplete = false;
 };
@@ -104,7 +115,7 @@ struct HelpArguments {
 struct Invocation {
   CommonArguments common;
   std::variant<HelpArguments, VersionArguments, InspectArguments, TokenizeArguments, StatesArguments, EmbedArguments,
-               VerifyArguments, ExportArguments, CompletionArguments, ManArguments>
+               SearchArguments, VerifyArguments, ExportArguments, CompletionArguments, ManArguments>
       request;
 };
 

@@ -8,8 +8,8 @@
 namespace layerscope::cli {
 
 Result<int> run_export(const ExportArguments& arguments, Context& context) {
-  LAYERSCOPE_TRY(
-      export_run(arguments.run, arguments.format, arguments.target, arguments.allow_incomplete, arguments.overwrite));
+  LAYERSCOPE_TRY(export_run(arguments.run, arguments.format, arguments.target, arguments.allow_incomplete,
+                            arguments.overwrite, arguments.site));
   if (context.common.json) {
     std::string out = "{\"run\":";
     append_json_string(out, arguments.run);

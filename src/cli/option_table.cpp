@@ -11,12 +11,13 @@ constexpr std::uint32_t kInspect = bit(Command::kInspect);
 constexpr std::uint32_t kTokenize = bit(Command::kTokenize);
 constexpr std::uint32_t kStates = bit(Command::kStates);
 constexpr std::uint32_t kEmbed = bit(Command::kEmbed);
+constexpr std::uint32_t kSearch = bit(Command::kSearch);
 constexpr std::uint32_t kVerify = bit(Command::kVerify);
 constexpr std::uint32_t kExport = bit(Command::kExport);
 constexpr std::uint32_t kReading = kTokenize | kStates | kEmbed;
 constexpr std::uint32_t kRunning = kStates | kEmbed;
 constexpr std::uint32_t kEditing = kStates;
-constexpr std::uint32_t kWorking = kInspect | kTokenize | kStates | kEmbed | kVerify | kExport;
+constexpr std::uint32_t kWorking = kInspect | kTokenize | kStates | kEmbed | kSearch | kVerify | kExport;
 constexpr std::uint32_t kEvery = kWorking | bit(Command::kCompletion) | bit(Command::kMan);
 
 constexpr std::array kCommands{
@@ -50,16 +51,27 @@ constexpr std::array kCommands{
         "layerscope embed models/all-MiniLM-L6-v2 -i texts.txt -o vectors\n"
         "layerscope embed models/all-MiniLM-L6-v2 \"a cat\" --layer 4 --pool max --json"},
     CommandRow{
+        Command::kSearch, "search", "RUN [QUERY...]", "the nearest rows of an embedded corpus, exactly",
+        "RUN is a run folder of vectors or a .npy of them. A query is a text, embedded as the run says, or a row of a\n"
+        ".npy given with -i. Scores are float64 sums, greater is nearer, equal ones rank by row; nothing is\n"
+        "approximate. Vectors of int8, uint8 and packed bits give candidates that are then ranked by the float\n"
+        "query.",
+        "layerscope search vectors \"who wrote it?\" --texts texts.txt\n"
+        "layerscope search vectors.npy -i queries.npy --top-k 100 --json\n"
+        "layerscope search bits.npy -i queries.npy --oversample 8 --rescore vectors.npy"},
+    CommandRow{
         Command::kVerify, "verify", "RUN", "whether a run folder holds what was written",
         "Reads every byte of a run folder and checks manifest, journal, sizes and hashes. An incomplete run whose\n"
         "shards are sound is no damage.",
         "layerscope verify run\n"
         "layerscope verify run --json"},
     CommandRow{
-        Command::kExport, "export", "RUN", "a run folder as npy, npz or safetensors",
+        Command::kExport, "export", "RUN", "a run folder as npy, npz, safetensors or fvecs",
         "Writes all rows of a run, parts joined and ordered by row: npy makes a folder with one file a tensor, npz\n"
-        "and safetensors one file. bfloat16 becomes float32 in npy and npz.",
-        "layerscope export run --to npz -o states.npz"},
+        "and safetensors one file. bfloat16 becomes float32 in npy and npz. fvecs takes one site of vectors: each as\n"
+        "its int32 width and float32 elements.",
+        "layerscope export run --to npz -o states.npz\n"
+        "layerscope export vectors --to fvecs -o vectors.fvecs"},
     CommandRow{Command::kCompletion, "completion", "bash|zsh|fish", "a completion script for a shell",
                "Prints a script that completes commands, flags and their values.",
                "source <(layerscope completion bash)\n"
@@ -69,11 +81,11 @@ constexpr std::array kCommands{
 };
 
 constexpr std::array kFlags{
-    FlagRow{Flag::kInput, FlagGroup::kInput, kReading, "-i", "--input", "FILE", "", "",
+    FlagRow{Flag::kInput, FlagGroup::kInput, kReading | kSearch, "-i", "--input", "FILE", "", "",
             "read rows from FILE: one text a line, or one JSON object a line (.jsonl); - is stdin"},
-    FlagRow{Flag::kInputFormat, FlagGroup::kInput, kReading, "", "--input-format", "FORMAT", "text|jsonl", "text",
-            "what stdin holds"},
-    FlagRow{Flag::kOnBad, FlagGroup::kInput, kReading, "", "--on-bad", "ACTION", "stop|skip", "stop",
+    FlagRow{Flag::kInputFormat, FlagGroup::kInput, kReading | kSearch, "", "--input-format", "FORMAT", "text|jsonl",
+            "text", "what stdin holds"},
+    FlagRow{Flag::kOnBad, FlagGroup::kInput, kReading | kSearch, "", "--on-bad", "ACTION", "stop|skip", "stop",
             "what to do with a row that cannot be processed"},
     FlagRow{Flag::kOnLong, FlagGroup::kInput, kReading, "", "--on-long", "ACTION", "error|truncate",
             "error; embed: truncate", "what to do with a text that is too long"},
@@ -102,9 +114,9 @@ constexpr std::array kFlags{
             "a JSON list of edits, which come before those of --edit"},
     FlagRow{Flag::kLayer, FlagGroup::kVector, kEmbed, "", "--layer", "K", "", "the last",
             "the layer that is pooled: 0 the embedding, k after block k, -1 the last"},
-    FlagRow{Flag::kPrompt, FlagGroup::kVector, kEmbed, "", "--prompt", "TEXT", "", "the folder's default",
+    FlagRow{Flag::kPrompt, FlagGroup::kVector, kEmbed | kSearch, "", "--prompt", "TEXT", "", "the folder's default",
             "text put before every text"},
-    FlagRow{Flag::kPromptName, FlagGroup::kVector, kEmbed, "", "--prompt-name", "NAME", "", "",
+    FlagRow{Flag::kPromptName, FlagGroup::kVector, kEmbed | kSearch, "", "--prompt-name", "NAME", "", "",
             "a prompt of config_sentence_transformers.json"},
     FlagRow{Flag::kTruncateDim, FlagGroup::kVector, kEmbed, "", "--truncate-dim", "N", "", "the folder's",
             "keep the first N elements of a vector (it is not normalized again without --normalize)"},
@@ -115,6 +127,21 @@ constexpr std::array kFlags{
     FlagRow{Flag::kPrecision, FlagGroup::kVector, kEmbed, "", "--precision", "TYPE",
             "float32|int8|uint8|binary|ubinary", "float32",
             "quantize a .npy as sentence-transformers does; int8 and uint8 take their ranges from the vectors written"},
+    FlagRow{Flag::kTopK, FlagGroup::kSearch, kSearch, "", "--top-k", "N", "", "10", "rows a query"},
+    FlagRow{Flag::kMetric, FlagGroup::kSearch, kSearch, "", "--metric", "HOW", "cosine|dot|euclidean",
+            "what the run says, or cosine", "how vectors are compared; distances count as negative"},
+    FlagRow{Flag::kSite, FlagGroup::kSearch, kSearch | kExport, "", "--site", "NAME", "", "embedding, or the only one",
+            "the site whose vectors are taken, one a row; export: only for fvecs"},
+    FlagRow{Flag::kModel, FlagGroup::kSearch, kSearch, "", "--model", "MODEL", "", "the run's",
+            "the model that embeds the queries: where the run's has moved to, or that of a .npy"},
+    FlagRow{Flag::kTexts, FlagGroup::kSearch, kSearch, "", "--texts", "FILE", "", "",
+            "the rows' texts: the file that the vectors were made from"},
+    FlagRow{
+        Flag::kRescore, FlagGroup::kSearch, kSearch, "", "--rescore", "BY", "", "the stored rows",
+        "how candidates from an int8, uint8, binary or ubinary .npy are ranked: by the float32 vectors of a .npy or "
+        "run, or none"},
+    FlagRow{Flag::kOversample, FlagGroup::kSearch, kSearch, "", "--oversample", "M", "", "2",
+            "take M times as many candidates as rows are wanted"},
     FlagRow{Flag::kOutput, FlagGroup::kOutput, kRunning | kExport, "-o", "--output", "PATH", "", "",
             "where to write: the run folder, a .npy of embed, or the exported file or folder"},
     FlagRow{Flag::kSaveDtype, FlagGroup::kOutput, kStates, "", "--save-dtype", "TYPE", "f32|f16|bf16", "f32",
@@ -127,9 +154,10 @@ constexpr std::array kFlags{
             "start anew where something exists already"},
     FlagRow{Flag::kDryRun, FlagGroup::kOutput, kRunning, "", "--dry-run", "", "", "",
             "print the plan, its size and the estimated time, and write nothing"},
-    FlagRow{Flag::kTo, FlagGroup::kOutput, kExport, "", "--to", "FORMAT", "npy|npz|safetensors", "", "format to write"},
-    FlagRow{Flag::kAllowIncomplete, FlagGroup::kOutput, kExport, "", "--allow-incomplete", "", "", "",
-            "export what an unfinished run or missing parts leave"},
+    FlagRow{Flag::kTo, FlagGroup::kOutput, kExport, "", "--to", "FORMAT", "npy|npz|safetensors|fvecs", "",
+            "format to write"},
+    FlagRow{Flag::kAllowIncomplete, FlagGroup::kOutput, kExport | kSearch, "", "--allow-incomplete", "", "", "",
+            "take what an unfinished run or missing parts leave"},
     FlagRow{Flag::kMeasure, FlagGroup::kPicture, kStates, "", "--measure", "WHAT", "norm|step|drift", "norm",
             "colour by a state's norm, its cosine to the layer before (step), or to the embedding (drift)"},
     FlagRow{Flag::kAll, FlagGroup::kPicture, kInspect | kStates, "", "--all", "", "", "",
@@ -173,6 +201,7 @@ std::string_view group_title(FlagGroup group) noexcept {
     case FlagGroup::kInput: return "Input";
     case FlagGroup::kObserve: return "What to observe";
     case FlagGroup::kVector: return "The vector";
+    case FlagGroup::kSearch: return "The search";
     case FlagGroup::kOutput: return "Output";
     case FlagGroup::kPicture: return "On the terminal";
     case FlagGroup::kMachine: return "Machine";

@@ -8,7 +8,17 @@
 
 namespace layerscope::cli {
 
-enum class Command : std::uint8_t { kInspect, kTokenize, kStates, kEmbed, kVerify, kExport, kCompletion, kMan };
+enum class Command : std::uint8_t {
+  kInspect,
+  kTokenize,
+  kStates,
+  kEmbed,
+  kSearch,
+  kVerify,
+  kExport,
+  kCompletion,
+  kMan
+};
 
 enum class Flag : std::uint8_t {
   kInput,
@@ -32,6 +42,13 @@ enum class Flag : std::uint8_t {
   kNormalize,
   kNoNormalize,
   kPrecision,
+  kTopK,
+  kMetric,
+  kSite,
+  kModel,
+  kTexts,
+  kRescore,
+  kOversample,
   kOutput,
   kSaveDtype,
   kShardSize,
@@ -56,7 +73,7 @@ enum class Flag : std::uint8_t {
 inline constexpr std::size_t kFlagCount = static_cast<std::size_t>(Flag::kHelp) + 1;
 
 /// Headings under which --help and the manual page list flags.
-enum class FlagGroup : std::uint8_t { kInput, kObserve, kVector, kOutput, kPicture, kMachine, kMessages };
+enum class FlagGroup : std::uint8_t { kInput, kObserve, kVector, kSearch, kOutput, kPicture, kMachine, kMessages };
 
 struct CommandRow {
   Command command;

@@ -10,11 +10,7 @@ namespace {
 /// An embedder as a model whose one site is the finished vector.
 class EmbedRunner final : public RowRunner {
  public:
-  explicit EmbedRunner(const Embedder& embedder) : embedder_(embedder), info_(embedder.model().info()) {
-    info_.path = embedder.folder();
-    for (const std::string& file : embedder.files()) {
-      if (std::find(info_.files.begin(), info_.files.end(), file) == info_.files.end()) info_.files.push_back(file);
-    }
+  explicit EmbedRunner(const Embedder& embedder) : embedder_(embedder), info_(embedder_info(embedder)) {
     const SiteTable& whole = embedder.model().sites();
     const StackId stack = whole.layers[0] > 0 ? StackId::kEncoder : StackId::kDecoder;
     sites_.layers = whole.layers;
@@ -38,6 +34,15 @@ class EmbedRunner final : public RowRunner {
 };
 
 }  // namespace
+
+ModelInfo embedder_info(const Embedder& embedder) {
+  ModelInfo info = embedder.model().info();
+  info.path = embedder.folder();
+  for (const std::string& file : embedder.files()) {
+    if (std::find(info.files.begin(), info.files.end(), file) == info.files.end()) info.files.push_back(file);
+  }
+  return info;
+}
 
 Result<JobResult> run_embed_job(const Embedder& embedder, RowReader& rows, const StatesJobOptions& options,
                                 const JobHooks& hooks) {

@@ -6,6 +6,9 @@
 
 namespace layerscope {
 
+/// What is known of the embedder's model, its folder the one that was given and the module files among its own.
+[[nodiscard]] ModelInfo embedder_info(const Embedder& embedder);
+
 /// As run_states_job, with the embedder's way of reading texts. Of the options, `request` and `tokenize` are the
 /// embedder's and not looked at. The manifest's config holds Embedder::recipe() as "embedding".
 [[nodiscard]] Result<JobResult> run_embed_job(const Embedder& embedder, RowReader& rows,

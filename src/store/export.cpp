@@ -1,7 +1,9 @@
 #include <algorithm>
 #include <cstring>
 
+#include "base/half.h"
 #include "base/try.h"
+#include "store/corpus.h"
 #include "store/export_target.h"
 #include "store/merged_rows.h"
 #include "store/run.h"
@@ -84,8 +86,8 @@ Result<ShardCounts> count_run(const RunView& run, const ShardSchema& schema) {
 
 class Exporter {
  public:
-  Exporter(const RunView& run, const ShardSchema& schema, ExportTarget& target, bool widen)
-      : run_(run), schema_(schema), target_(target), widen_(widen) {}
+  Exporter(const RunView& run, const ShardSchema& schema, ExportTarget& target, ExportFormat format)
+      : run_(run), schema_(schema), target_(target), format_(format) {}
 
   Status copy(const ShardTensor& tensor) {
     LAYERSCOPE_TRY(target_.begin(tensor));
@@ -167,23 +169,28 @@ class Exporter {
       LAYERSCOPE_TRY(shard.read(source, begin, piece_));
       begin += piece_.size();
       bytes -= piece_.size();
-      if (source.dtype == DType::kBF16 && widen_) widen();
+      if (exported_dtype(format_, source.dtype) != source.dtype) widen(source.dtype);
       LAYERSCOPE_TRY(put(piece_));
     }
     return {};
   }
 
-  /// bfloat16 is the upper half of a float32.
-  void widen() {
+  /// float16 or bfloat16 to float32.
+  void widen(DType dtype) {
     std::vector<std::byte> wide(piece_.size() * 2);
-    for (std::size_t at = 0; at < piece_.size(); at += 2) std::memcpy(wide.data() + 2 * at + 2, piece_.data() + at, 2);
+    for (std::size_t at = 0; at < piece_.size(); at += 2) {
+      std::uint16_t half = 0;
+      std::memcpy(&half, piece_.data() + at, sizeof(half));
+      const float value = dtype == DType::kBF16 ? bf16_to_float(half) : f16_to_float(half);
+      std::memcpy(wide.data() + 2 * at, &value, sizeof(value));
+    }
     piece_ = std::move(wide);
   }
 
   const RunView& run_;
   const ShardSchema& schema_;
   ExportTarget& target_;
-  const bool widen_;
+  const ExportFormat format_;
   std::vector<std::byte> buffer_, piece_;
   std::uint64_t written_ = 0;
 };
@@ -191,19 +198,19 @@ class Exporter {
 }  // namespace
 
 Status export_run(const std::string& folder, ExportFormat format, const std::string& target, bool allow_incomplete,
-                  bool overwrite) {
+                  bool overwrite, const std::string& site) {
   LAYERSCOPE_ASSIGN(const RunView run, open_run(folder, allow_incomplete));
   const ShardSchema& schema = run.parts.front().manifest.schema;
   LAYERSCOPE_ASSIGN(const ShardCounts counts, count_run(run, schema));
   std::vector<ShardTensor> tensors = shard_tensors(schema, counts);
-  if (widens_bf16(format)) {
-    for (ShardTensor& tensor : tensors) {
-      if (tensor.dtype == DType::kBF16) tensor.dtype = DType::kF32;
-    }
+  if (format == ExportFormat::kFvecs) {
+    LAYERSCOPE_ASSIGN(const StoredSite chosen, choose_vector_site(run.parts.front().manifest, folder, site));
+    std::erase_if(tensors, [&](const ShardTensor& tensor) { return tensor.name != chosen.name; });
   }
+  for (ShardTensor& tensor : tensors) tensor.dtype = exported_dtype(format, tensor.dtype);
   const ShardLayout layout(std::move(tensors));
   LAYERSCOPE_ASSIGN(const std::unique_ptr<ExportTarget> out, open_export_target(format, target, layout, overwrite));
-  Exporter exporter(run, schema, *out, widens_bf16(format));
+  Exporter exporter(run, schema, *out, format);
   for (const ShardTensor& tensor : layout.tensors()) LAYERSCOPE_TRY(exporter.copy(tensor));
   return out->finish();
 }

@@ -1,5 +1,7 @@
 #include "store/export_target.h"
 
+#include <algorithm>
+
 #include "base/try.h"
 #include "store/file_io.h"
 #include "store/npy.h"
@@ -108,6 +110,41 @@ class SafetensorsFile final : public ExportTarget {
   std::uint64_t at_ = 0;
 };
 
+/// Vectors end to end, each behind its width.
+class FvecsFile final : public ExportTarget {
+ public:
+  Status open(const std::string& path) { return pending_.open(path); }
+  Status begin(const ShardTensor& tensor) override {
+    width_ = static_cast<std::int32_t>(tensor.shape[1]);
+    return {};
+  }
+  Status write(std::span<const std::byte> bytes) override {
+    const std::size_t row = static_cast<std::size_t>(width_) * sizeof(float);
+    std::vector<std::byte> out;
+    while (!bytes.empty()) {
+      if (in_row_ == 0) {
+        const auto head = std::as_bytes(std::span<const std::int32_t, 1>(&width_, 1));
+        out.insert(out.end(), head.begin(), head.end());
+      }
+      const std::span<const std::byte> piece = bytes.first(std::min(bytes.size(), row - in_row_));
+      out.insert(out.end(), piece.begin(), piece.end());
+      in_row_ = (in_row_ + piece.size()) % row;
+      bytes = bytes.subspan(piece.size());
+    }
+    LAYERSCOPE_TRY(pending_.file().write_at(at_, out));
+    at_ += out.size();
+    return {};
+  }
+  Status end() override { return {}; }
+  Status finish() override { return pending_.finish(); }
+
+ private:
+  PendingFile pending_;
+  std::int32_t width_ = 0;
+  std::size_t in_row_ = 0;  // bytes of the row that is being written
+  std::uint64_t at_ = 0;
+};
+
 /// The folder of an .npy export: new, empty, or holding nothing but arrays, which are removed.
 Status prepare_folder(const std::string& folder) {
   LAYERSCOPE_TRY(make_folders(folder));
@@ -135,6 +172,11 @@ Result<std::unique_ptr<ExportTarget>> open_export_target(ExportFormat format, co
     }
     case ExportFormat::kNpz: {
       auto target = std::make_unique<NpzFile>();
+      LAYERSCOPE_TRY(target->open(path));
+      return std::unique_ptr<ExportTarget>(std::move(target));
+    }
+    case ExportFormat::kFvecs: {
+      auto target = std::make_unique<FvecsFile>();
       LAYERSCOPE_TRY(target->open(path));
       return std::unique_ptr<ExportTarget>(std::move(target));
     }

@@ -22,8 +22,12 @@ class ExportTarget {
   [[nodiscard]] virtual Status finish() = 0;
 };
 
-/// True if the format has no bfloat16.
-[[nodiscard]] constexpr bool widens_bf16(ExportFormat format) noexcept { return format != ExportFormat::kSafetensors; }
+/// The type in which a format holds values of a type.
+[[nodiscard]] constexpr DType exported_dtype(ExportFormat format, DType dtype) noexcept {
+  const bool widened = (dtype == DType::kBF16 && format != ExportFormat::kSafetensors) ||
+                       (dtype == DType::kF16 && format == ExportFormat::kFvecs);
+  return widened ? DType::kF32 : dtype;
+}
 
 /// Opens `path`. Errors: kUsage if something is there and may not be overwritten, kResource.
 [[nodiscard]] Result<std::unique_ptr<ExportTarget>> open_export_target(ExportFormat format, const std::string& path,

@@ -37,13 +37,14 @@ struct VerifyReport {
 /// Errors (kRuntime): `folder` is no run. Damage is not an error but is reported.
 [[nodiscard]] Result<VerifyReport> verify_run(const std::string& folder);
 
-enum class ExportFormat : std::uint8_t { kNpy, kNpz, kSafetensors };
+enum class ExportFormat : std::uint8_t { kNpy, kNpz, kSafetensors, kFvecs };
 
 /// Writes all rows of a run, parts joined and ordered by row, to `target`: npy = a folder with one .npy a tensor, npz =
-/// one .npz file, safetensors = one file. bfloat16 becomes float32 in npy and npz. Never holds a whole run in memory.
-/// Errors: kRuntime for no run, kDamage, kUsage for an incomplete run unless `allow_incomplete`, kResource for the
-/// disk.
+/// one .npz file, safetensors = one file, fvecs = one file of one site's vectors, each its int32 width and float32
+/// elements (corpus-texmex.irisa.fr); `site` as Corpus::open. bfloat16 becomes float32 in npy and npz. Never holds a
+/// whole run in memory. Errors: kRuntime for no run, kDamage, kUsage for an incomplete run unless `allow_incomplete`,
+/// kResource for the disk.
 [[nodiscard]] Status export_run(const std::string& folder, ExportFormat format, const std::string& target,
-                                bool allow_incomplete, bool overwrite);
+                                bool allow_incomplete, bool overwrite, const std::string& site = {});
 
 }  // namespace layerscope

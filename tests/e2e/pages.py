@@ -9,6 +9,7 @@ count, and a line "..." stands for any lines.
 
 usage: pages.py PROGRAM [DEMO_MODEL]    the last line counts what passed and failed; pages.py --self-test
 """
+import importlib.util
 import os
 import pathlib
 import re
@@ -18,9 +19,11 @@ import tempfile
 import traceback
 
 ROOT = pathlib.Path(__file__).resolve().parents[2]
-PAGES = [ROOT / "docs/cli.md", ROOT / "docs/edits.md", *sorted((ROOT / "docs/pitfalls").glob("*.md"))]
+PAGES = [ROOT / "docs/cli.md", ROOT / "docs/edits.md", ROOT / "docs/search.md", *sorted((ROOT / "docs/pitfalls").glob("*.md"))]
 BLOCK = re.compile(r"```(sh|console|python)\n(.*?)```(?:\n+```text\n(.*?)```)?", re.S)
 NUMBER = re.compile(r"[+-]?\d+\.\d+(?:e[+-]?\d+)?")
+IMPORT = re.compile(r"\b(faiss|numpy|usearch)\b")
+OTHERS = ("faiss", "numpy", "usearch")  # what examples show together with the program; left out where it is not installed
 BARS = re.compile("[▁▂▃▄▅▆▇█·]+")
 TOLERANCE = 0.01  # of a number, or absolute where it is below 1
 
@@ -59,6 +62,10 @@ def expect(command, shown, printed):
 
 def run_block(kind, body, output, folder, env):
     if kind == "python":
+        missing = [name for name in IMPORT.findall(body) if name in OTHERS and importlib.util.find_spec(name) is None]
+        if missing:
+            print(f"skipped a python example: no {', '.join(missing)}")
+            return
         done = execute([sys.executable, "-c", body], folder, env)
         if output:
             expect("python", output, done.stdout)
