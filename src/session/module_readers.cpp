@@ -91,13 +91,13 @@ Result<PoolingModule> read_pooling(const std::string& path) {
 }
 
 Result<std::vector<float>> stored_floats(const Checkpoint& weights, const std::string& name, const Shape& shape,
-                                     const std::string& config) {
+                                         const std::string& config) {
   const std::string& path = weights.files().front();
   const SourceTensor* tensor = weights.find(name);
   if (tensor == nullptr) return refused_module(path, "lacks tensor \"" + name + "\", which " + config + " asks for");
   if (!(tensor->view.shape == shape)) {
     return refused_module(path, "tensor \"" + name + "\" has shape " + tensor->view.shape.text() + ", " + config +
-                             " asks for " + shape.text());
+                                    " asks for " + shape.text());
   }
   std::vector<float> values(static_cast<std::size_t>(shape.elements()));
   const std::byte* data = tensor->view.data;
@@ -122,8 +122,8 @@ namespace {
 
 Status only_tensors(const Checkpoint& weights, std::size_t expected, const std::string& config) {
   if (weights.tensors().size() == expected) return {};
-  return refused_module(weights.files().front(), "holds " + std::to_string(weights.tensors().size()) + " tensors, " + config +
-                                              " asks for " + std::to_string(expected));
+  return refused_module(weights.files().front(), "holds " + std::to_string(weights.tensors().size()) + " tensors, " +
+                                                     config + " asks for " + std::to_string(expected));
 }
 
 // The module reads one of the `known` features, `fallback` where it does not say, and writes its output there too.
@@ -200,9 +200,9 @@ Result<std::optional<DenseModule>> read_linear(const std::string& folder, const 
   const std::string file = name + ".safetensors", path = folder + "/" + file;
   if (!file_exists(path)) {
     if (!file_exists(folder + "/" + name + ".pt")) return std::optional<DenseModule>();
-    return refused_module(folder + "/" + name + ".pt",
-                          "is pickled and never read, as such files can run code; convert it to " + file +
-                              " as docs/cli.md says");
+    return refused_module(
+        folder + "/" + name + ".pt",
+        "is pickled and never read, as such files can run code; convert it to " + file + " as docs/cli.md says");
   }
   LAYERSCOPE_ASSIGN(const auto weights, open_weight_file(folder, file));
   const SourceTensor* matrix = weights->find("weight");

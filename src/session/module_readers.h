@@ -34,8 +34,8 @@ inline constexpr std::string_view kSentenceInput = "sentence_embedding", kTokenI
 [[nodiscard]] Result<DenseModule> read_dense(const std::string& folder, std::initializer_list<std::string_view> inputs,
                                              std::vector<std::string>& files);
 [[nodiscard]] Result<LayerNormModule> read_layer_norm(const std::string& folder, std::vector<std::string>& files);
-/// `NAME.safetensors` in a folder, a matrix "weight" and perhaps a vector "bias"; nothing where neither it nor a pickled
-/// NAME.pt is there. Errors: kModel where only the pickled one is, which is never read.
+/// `NAME.safetensors` in a folder, a matrix "weight" and perhaps a vector "bias"; nothing where neither it nor a
+/// pickled NAME.pt is there. Errors: kModel where only the pickled one is, which is never read.
 [[nodiscard]] Result<std::optional<DenseModule>> read_linear(const std::string& folder, const std::string& name,
                                                              std::vector<std::string>& files);
 /// Refuses a Normalize module in `folder` whose input is not `input`.

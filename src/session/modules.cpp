@@ -56,7 +56,8 @@ Result<std::vector<ListedModule>> read_list(const std::string& folder, const std
     const std::string& name = *type->string();
     const bool known = name.starts_with("sentence_transformers.") || name == "pylate.models.Dense.Dense";
     if (!known)
-      return refused_module(path, "\"type\" \"" + printable(name) + "\" is code of the folder's own, which is never run");
+      return refused_module(path,
+                            "\"type\" \"" + printable(name) + "\" is code of the folder's own, which is never run");
     LAYERSCOPE_ASSIGN(std::string at, inside_folder(folder, *place->string(), path));
     list.push_back({name, std::move(at)});
   }
@@ -73,6 +74,12 @@ VectorKind kind_of(const std::vector<ListedModule>& list) {
   };
   if (lists("SpladePooling") || lists("MLMTransformer")) return VectorKind::kSparse;
   return lists("Pooling") || !(lists("Dense") || lists("MultiVectorMask")) ? VectorKind::kDense : VectorKind::kTokens;
+}
+
+// A special token as tokenizer files have it: its text, or an object around that.
+std::string token_text(const Json* token) {
+  if (token != nullptr && token->object() != nullptr) token = token->find("content");
+  return token == nullptr || token->string() == nullptr ? std::string() : *token->string();
 }
 
 // The first architecture that config.json names.
@@ -102,7 +109,15 @@ Status read_model_files(SentenceModules& modules, const std::string& named, bool
     LAYERSCOPE_ASSIGN(const SettingsFile tokenizer, SettingsFile::open(path));
     take_limit(tokenizer.find("model_max_length"));
     if (tokenizer.find("chat_template") != nullptr) modules.chat_template = path;
+    modules.mask_token = token_text(tokenizer.find("mask_token"));
+    const Json* side = tokenizer.find("padding_side");
+    modules.pads_left = side != nullptr && side->string() != nullptr && *side->string() == "left";
     modules.files.push_back(path);
+  }
+  const std::string named_tokens = modules.model_folder + "/special_tokens_map.json";
+  if (modules.mask_token.empty() && file_exists(named_tokens)) {
+    LAYERSCOPE_ASSIGN(const SettingsFile map, SettingsFile::open(named_tokens));
+    modules.mask_token = token_text(map.find("mask_token"));
   }
   const std::string chat = modules.model_folder + "/chat_template.jinja";
   if (file_exists(chat)) modules.chat_template = chat;
@@ -169,8 +184,8 @@ Status read_sentence_settings(SettingsFile& file, SentenceModules& modules) {
   const std::string type = file.text("model_type", "");
   const auto expect = [&](std::initializer_list<std::string_view> types, std::initializer_list<std::string_view> ways) {
     if (!type.empty() && std::find(types.begin(), types.end(), type) == types.end())
-      file.refuse("model_type", "is \"" + printable(type) + "\", supported for these modules is " +
-                                    std::string(*types.begin()));
+      file.refuse("model_type",
+                  "is \"" + printable(type) + "\", supported for these modules is " + std::string(*types.begin()));
     const std::string similarity = file.text("similarity_fn_name", "");
     for (const std::string_view known : ways) {
       if (similarity == known) modules.similarity = similarity;
@@ -235,8 +250,9 @@ Status read_other_kind(const std::string& folder, VectorKind kind, SentenceModul
     missing = kind == VectorKind::kTokens ? ": neither modules.json nor colbert_linear.safetensors projects its tokens"
                                           : ": it has neither SpladePooling, nor sparse_linear.safetensors, nor a "
                                             "ForMaskedLM architecture";
-  return Error{ErrorCode::kUsage, folder + ": --vectors " + std::string(vector_kind_name(kind)) + ", but this folder makes " +
-                                      std::string(vector_kind_name(modules.kind)) + " vectors" + missing};
+  return Error{ErrorCode::kUsage, folder + ": --vectors " + std::string(vector_kind_name(kind)) +
+                                      ", but this folder makes " + std::string(vector_kind_name(modules.kind)) +
+                                      " vectors" + missing};
 }
 
 constexpr std::array kKinds{std::pair{VectorKind::kDense, "dense"}, std::pair{VectorKind::kTokens, "tokens"},

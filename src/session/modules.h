@@ -118,18 +118,20 @@ struct SentenceModules {
   VectorKind kind = VectorKind::kDense;
   std::string model_folder;  ///< where config.json and the weights are: the folder, or one within it
   PoolingModule pooling;
-  TokenVectors tokens;   ///< where the kind is kTokens
-  SparseVectors sparse;  ///< where the kind is kSparse
+  TokenVectors tokens;                     ///< where the kind is kTokens
+  SparseVectors sparse;                    ///< where the kind is kSparse
   std::vector<VectorModule> after;         ///< what follows pooling, in order; Dropout does nothing and is left out
   std::optional<std::int64_t> max_length;  ///< tokens of a text, special ones included
   bool lower_case = false;
+  std::string mask_token;  ///< of the tokenizer, empty without one
+  bool pads_left = false;
   std::vector<std::pair<std::string, std::string>> prompts;  ///< by name, in the order of the file
   std::optional<std::string> default_prompt;                 ///< the text of `default_prompt_name`
   std::string similarity = "cosine";
   std::optional<std::int64_t> truncate_dim;
   std::vector<std::string> other_tensors;  ///< in the model's weight file, but read here
-  std::string chat_template;       ///< the file that holds one, empty where no text is wrapped
-  std::vector<std::string> files;  ///< paths of everything that was read here
+  std::string chat_template;               ///< the file that holds one, empty where no text is wrapped
+  std::vector<std::string> files;          ///< paths of everything that was read here
 };
 
 /// Reads a folder with or without modules.json; without one no other settings of sentence-transformers hold, and

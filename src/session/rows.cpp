@@ -110,20 +110,23 @@ Status check_unattended(const Stack& stack, const Batch::Input& input) {
       const auto* attention = std::get_if<Attention>(&step.mixer);
       const bool mixes = std::holds_alternative<ShortConv>(step.mixer) || std::holds_alternative<TokenConv>(step.mixer);
       if (mixes || (attention != nullptr && std::holds_alternative<Disentangled>(attention->score)))
-        return Error{ErrorCode::kUsage, "tokens of this model meet in other ways than plain attention, so that none "
-                                        "can be left unattended"};
+        return Error{ErrorCode::kUsage,
+                     "tokens of this model meet in other ways than plain attention, so that none "
+                     "can be left unattended"};
       if (attention != nullptr && attention->window) window = smaller(window, attention->window);
     }
   }
   if (stack.embedding.rescale)
-    return Error{ErrorCode::kUsage, "this model rescales its rows by their mask tokens, so that none can be left "
-                                    "unattended"};
+    return Error{ErrorCode::kUsage,
+                 "this model rescales its rows by their mask tokens, so that none can be left "
+                 "unattended"};
   for (std::size_t s = 0; s < input.unattended.size(); ++s) {
     const std::int64_t length = input.offsets[s + 1] - input.offsets[s], hidden = input.unattended[s];
     if (hidden < 0 || (hidden > 0 && hidden >= length)) return bad("a sequence has no attended token left");
     if (hidden > 0 && window && length > *window) {
-      return bad("a sequence of " + std::to_string(length) + " tokens, of which the last are not attended to, does not " +
-                 "fit into the model's window of " + std::to_string(*window));
+      return bad("a sequence of " + std::to_string(length) +
+                 " tokens, of which the last are not attended to, does not " + "fit into the model's window of " +
+                 std::to_string(*window));
     }
   }
   return {};

@@ -9,8 +9,8 @@ namespace {
 
 Result<SpladeHead> read_splade(const std::string& path) {
   LAYERSCOPE_ASSIGN(SettingsFile file, SettingsFile::open(path));
-  file.expect_only({"pooling_strategy", "activation_function", "embedding_dimension", "word_embedding_dimension",
-                    "chunk_size"});
+  file.expect_only(
+      {"pooling_strategy", "activation_function", "embedding_dimension", "word_embedding_dimension", "chunk_size"});
   SpladeHead head{.config = path};
   const std::string how = file.text("pooling_strategy", "max");
   head.sum = how == "sum";

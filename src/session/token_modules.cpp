@@ -15,8 +15,8 @@ constexpr std::int64_t kQueryTokens = 32;  // where a checkpoint does not say (K
 std::vector<std::string> punctuation() {
   std::vector<std::string> words;
   for (char letter = '!'; letter <= '~'; ++letter) {
-    const bool word = (letter >= '0' && letter <= '9') || (letter >= 'A' && letter <= 'Z') ||
-                      (letter >= 'a' && letter <= 'z');
+    const bool word =
+        (letter >= '0' && letter <= '9') || (letter >= 'A' && letter <= 'Z') || (letter >= 'a' && letter <= 'z');
     if (!word) words.emplace_back(1, letter);
   }
   return words;
@@ -102,9 +102,8 @@ Status read_artifact(SentenceModules& modules) {
     query = file.text("query_token_id", query);
     document = file.text("doc_token_id", document);
     tokens.document_length = file.size("doc_maxlen");
-    tokens.expansion =
-        fixed_expansion(file.size("query_maxlen").value_or(kQueryTokens), file.boolean("attend_to_mask_tokens", false),
-                        path);
+    tokens.expansion = fixed_expansion(file.size("query_maxlen").value_or(kQueryTokens),
+                                       file.boolean("attend_to_mask_tokens", false), path);
     if (!file.boolean("mask_punctuation", true)) tokens.skipped_words.clear();
     if (const std::string similarity = file.text("similarity", "cosine"); similarity != "cosine")
       file.refuse("similarity", "is \"" + printable(similarity) + "\", supported is cosine");
@@ -127,7 +126,9 @@ void read_token_lengths(SettingsFile& file, TokenVectors& tokens) {
   tokens.document_length = file.size("document_length");
   const Json* json = file.find("query_expansion");
   if (json == nullptr) return;
-  const auto wrong = [&] { file.refuse("query_expansion", "is " + printable(json->dump()) + ", which is not understood"); };
+  const auto wrong = [&] {
+    file.refuse("query_expansion", "is " + printable(json->dump()) + ", which is not understood");
+  };
   if (json->object() == nullptr) return wrong();
   QueryExpansion expansion{.config = file.path()};
   bool sized = false, strategy = false;
@@ -208,8 +209,8 @@ Status read_colbert(SentenceModules& modules) {
   const SourceTensor* tensor = weights->find(kProjection);
   const std::string config = modules.model_folder + "/config.json";
   if (tensor == nullptr || tensor->view.shape.rank() != 2)
-    return refused_module(weights->files().front(), "has no matrix \"linear.weight\", which the architecture of " + config +
-                                                        " projects its tokens by");
+    return refused_module(weights->files().front(), "has no matrix \"linear.weight\", which the architecture of " +
+                                                        config + " projects its tokens by");
   DenseModule dense{.outputs = tensor->view.shape[0], .activation = DenseActivation::kIdentity, .config = config};
   dense.inputs = tensor->view.shape[1];
   LAYERSCOPE_ASSIGN(dense.weight, stored_floats(*weights, kProjection, tensor->view.shape, config));
@@ -220,7 +221,8 @@ Status read_colbert(SentenceModules& modules) {
 }
 
 Result<bool> read_token_head(SentenceModules& modules) {
-  LAYERSCOPE_ASSIGN(std::optional<DenseModule> head, read_linear(modules.model_folder, "colbert_linear", modules.files));
+  LAYERSCOPE_ASSIGN(std::optional<DenseModule> head,
+                    read_linear(modules.model_folder, "colbert_linear", modules.files));
   if (!head) return false;
   modules.kind = VectorKind::kTokens;
   modules.tokens = {.steps = {std::move(*head), NormalizeModule{}}, .first_token = false};
