@@ -118,7 +118,7 @@ def pieces():
 
 
 def rounded(values):
-    return [float(f"{value:.9g}") for value in values]
+    return [float(f"{value:.7g}") for value in values]
 
 
 def sparse_result(vector):
