@@ -28,6 +28,8 @@ enum class Flag : std::uint8_t {
   kLayer,
   kPrompt,
   kPromptName,
+  kVectors,
+  kTask,
   kTruncateDim,
   kNormalize,
   kNoNormalize,

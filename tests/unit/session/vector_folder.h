@@ -13,7 +13,9 @@
 
 namespace layerscope::test {
 
-inline double number(const Json& json) { return json.real() != nullptr ? *json.real() : static_cast<double>(*json.integer()); }
+inline double number(const Json& json) {
+  return json.real() != nullptr ? *json.real() : static_cast<double>(*json.integer());
+}
 
 inline void flatten(const Json& json, std::vector<std::int64_t>& shape, std::string& bytes, std::size_t depth = 0) {
   if (json.array() == nullptr) {

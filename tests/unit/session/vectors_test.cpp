@@ -13,9 +13,9 @@
 namespace layerscope {
 namespace {
 
+using test::number;
 using ::testing::AllOf;
 using ::testing::HasSubstr;
-using test::number;
 
 const Json& cases() {
   static const Json json =
@@ -132,8 +132,7 @@ TEST(Vectors, HaveTheSameBitsInAnyCompanyAndFromTheirRecipe) {
     ASSERT_TRUE(again) << again.error().message;
     EXPECT_EQ((*again)->recipe(), (*embedder)->recipe());
     for (std::size_t row = 0; row < texts().size(); ++row) {
-      const std::vector<TextVectors> alone =
-          (*again)->vectors(std::span<const ModelRow>(&ready[row], 1), 1).value();
+      const std::vector<TextVectors> alone = (*again)->vectors(std::span<const ModelRow>(&ready[row], 1), 1).value();
       EXPECT_EQ(alone[0].places, many[row].places);
       EXPECT_EQ(alone[0].values, many[row].values);
       EXPECT_EQ(many[row + texts().size()].values, many[row].values);
@@ -172,7 +171,8 @@ TEST(Vectors, RefuseSettingsThatContradictOrSurprise) {
       {"native-expanded", "sentence_bert_config.json", "\"fixed\"", "\"often\"", "query_expansion"},
       {"native-expanded", "sentence_bert_config.json", "\"length\":12", "\"length\":0", "query_expansion"},
       {"native-expanded", "sentence_bert_config.json", "\"length\":12", "\"length\":65", "64 positions"},
-      {"native-expanded", "sentence_bert_config.json", "\"length\":12", "\"length\":12,\"token\":\"nowhere\"", "nowhere"},
+      {"native-expanded", "sentence_bert_config.json", "\"length\":12", "\"length\":12,\"token\":\"nowhere\"",
+       "nowhere"},
       {"native-expanded", "sentence_bert_config.json", "{", "{\"query_length\":5,", "query_length"},
       {"native-expanded", "2_MultiVectorMask/config.json", "{", "{\"keep_only_token_ids\":[4],", "keep_only_token_ids"},
       {"native-expanded", "2_MultiVectorMask/config.json", "{", "{\"threshold\":1,", "threshold"},
@@ -213,7 +213,8 @@ TEST(Vectors, RefuseHeadsOfOtherShapes) {
   folder.write("colbert_linear.safetensors", folder.read("model.safetensors"));
   EXPECT_THAT(folder.refusal(ErrorCode::kModel, {.kind = VectorKind::kTokens}), HasSubstr("has no matrix"));
   folder.write("colbert_linear.safetensors", "short");
-  EXPECT_THAT(folder.refusal(ErrorCode::kModel, {.kind = VectorKind::kTokens}), HasSubstr("colbert_linear.safetensors"));
+  EXPECT_THAT(folder.refusal(ErrorCode::kModel, {.kind = VectorKind::kTokens}),
+              HasSubstr("colbert_linear.safetensors"));
 }
 
 }  // namespace
