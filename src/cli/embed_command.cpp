@@ -81,10 +81,12 @@ Result<int> run_embed(const EmbedArguments& arguments, Context& context) {
   LAYERSCOPE_ASSIGN(const std::string folder, find_model_folder(arguments.model));
   LAYERSCOPE_ASSIGN(const std::unique_ptr<Embedder> embedder,
                     Embedder::open(folder, context.common.open_options(true), arguments.options));
-  if (!arguments.output.empty() && embedder->kind() != VectorKind::kDense) {
-    return Error{ErrorCode::kUsage,
-                 fmt::format("-o {}: {} vectors are ragged and stored nowhere yet; --json prints them",
-                             arguments.output, vector_kind_name(embedder->kind()))};
+  const VectorKind kind = embedder->kind();
+  if (!arguments.output.empty() && (kind == VectorKind::kSparse || (kind == VectorKind::kTokens && arguments.npy()))) {
+    return Error{
+        ErrorCode::kUsage,
+        fmt::format("-o {}: {} vectors are ragged, one row has more of them than another; {}", arguments.output,
+                    vector_kind_name(kind), kind == VectorKind::kTokens ? "-o RUN stores them" : "--json prints them")};
   }
   if (arguments.npy()) return run_embed_npy(*embedder, arguments, context);
   if (!arguments.output.empty()) return run_folder(*embedder, arguments, context);

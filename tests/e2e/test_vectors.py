@@ -6,7 +6,7 @@ import shutil
 import struct
 import tempfile
 
-from harness import GOLDEN, objects, run, test
+from harness import GOLDEN, f32, floats, objects, read_shard, run, test
 
 CASES = json.loads((pathlib.Path(GOLDEN).parent / "data/vectors/cases.json").read_text())
 
@@ -61,6 +61,28 @@ def vectors_of_tokens_and_terms():
 
 
 @test
+def a_run_of_token_vectors():
+    with tempfile.TemporaryDirectory() as temporary:
+        folder, runs = folder_of("native-expanded", temporary)
+        rows = pathlib.Path(temporary) / "rows.txt"
+        rows.write_text("".join(f"{text or 'x'}\n" for text in CASES["texts"] * 60))
+        for one in runs:
+            words = ["embed", folder, "-i", rows, *words_of(one["options"])]
+            printed = [row["embedding"] for row in objects(run(*words, "--json").stdout)]
+            target = pathlib.Path(temporary) / one["options"]["task"]
+            run(*words, "-o", target, "-q", "--shard-size", "9kB", "--threads", "3")
+            run("verify", target)
+            stored = []
+            for path in sorted(target.glob("shard-*.safetensors")):
+                shard = read_shard(path)
+                shape, values = floats(shard["embedding"])
+                offsets = struct.unpack(f"<{shard['pos_offsets'][1][0]}q", shard["pos_offsets"][2])
+                for begin, end in zip(offsets, offsets[1:]):
+                    stored.append([list(values[i * shape[1]:(i + 1) * shape[1]]) for i in range(begin, end)])
+            assert len(stored) == len(printed) and stored == [[[f32(x) for x in v] for v in row] for row in printed]
+
+
+@test
 def late_interaction_and_terms_on_the_terminal():
     with tempfile.TemporaryDirectory() as temporary:
         folder, runs = folder_of("native-plain", temporary)
@@ -88,8 +110,9 @@ def kinds_that_a_folder_does_not_have():
         assert "--vectors dense" in run("embed", folder, "x", "--vectors", "dense", expect=2).stderr
         assert "--pool" in run("embed", folder, "x", "--pool", "mean", expect=2).stderr
         assert "many" in run("embed", folder, "x", "--vectors", "many", expect=2).stderr
-        for target in ("x.npy", "x"):
-            assert "ragged" in run("embed", folder, "x", "-o", f"{temporary}/{target}", expect=2).stderr
+        sparse, _ = folder_of("splade-max", temporary)
+        for source, target in ((folder, "x.npy"), (sparse, "x.npy"), (sparse, "x")):
+            assert "ragged" in run("embed", source, "x", "-o", f"{temporary}/{target}", expect=2).stderr
             assert not os.path.exists(f"{temporary}/{target}")
         heads, _ = folder_of("three-heads", temporary)
         os.rename(f"{heads}/sparse_linear.safetensors", f"{heads}/sparse_linear.pt")
