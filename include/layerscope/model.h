@@ -18,9 +18,11 @@ struct OpenOptions {
   std::string dtype =
       "f32";  ///< "f32": everything in float32; "bf16": weights and inputs of matrix products in bfloat16
   std::string device = "cpu";
-  std::string isa;          ///< force a lower instruction set; empty: the best of the machine
-  bool weights = true;      ///< false: only config, names and shapes (inspect, tokenize)
-  bool lower_case = false;  ///< lower-case texts first, as sentence-transformers' `do_lower_case`
+  std::string isa;                         ///< force a lower instruction set; empty: the best of the machine
+  bool weights = true;                     ///< false: only config, names and shapes (inspect, tokenize)
+  bool lower_case = false;                 ///< lower-case texts first, as sentence-transformers' `do_lower_case`
+  std::vector<std::string> whole_tokens;   ///< texts of the vocabulary that rows may hold as one token each
+  std::vector<std::string> other_tensors;  ///< stored tensors that are no part of the model: somebody else's head
 };
 
 /// Token ids of one stack of one row.

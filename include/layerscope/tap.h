@@ -159,6 +159,9 @@ struct Batch {
     std::vector<std::int32_t> ids;
     std::vector<std::uint8_t> type_ids;       ///< empty: all 0
     std::vector<std::int64_t> offsets = {0};  ///< [sequences + 1]
+    /// [sequences], or empty for none: so many tokens at the end of a sequence are computed as any other, but no token
+    /// attends to them. Only for stacks whose tokens meet in plain attention alone, and without attention's `probs`.
+    std::vector<std::int64_t> unattended;
   };
   std::array<Input, 2> inputs;      ///< by StackId
   std::vector<std::int64_t> rows;   ///< the row number of every sequence (decides `sample:K`)

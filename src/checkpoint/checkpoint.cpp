@@ -60,9 +60,9 @@ class SafetensorsCheckpoint final : public Checkpoint {
 
 using Opened = Result<std::unique_ptr<Checkpoint>>;
 
-Opened open_single(const std::string& folder) {
+Opened open_single(const std::string& folder, const std::string& file) {
   auto checkpoint = std::make_unique<SafetensorsCheckpoint>();
-  LAYERSCOPE_TRY(checkpoint->add(folder, kSingleFile));
+  LAYERSCOPE_TRY(checkpoint->add(folder, file));
   checkpoint->sort();
   return std::unique_ptr<Checkpoint>(std::move(checkpoint));
 }
@@ -132,9 +132,13 @@ Result<std::unique_ptr<Checkpoint>> open_checkpoint(const std::string& folder) {
   if (folder.find('\0') != std::string::npos || !fs::is_directory(folder, error)) {
     return refuse(folder, "is not a folder" + (error ? " (" + error.message() + ")" : std::string()));
   }
-  if (exists(join(folder, kSingleFile))) return open_single(folder);
+  if (exists(join(folder, kSingleFile))) return open_single(folder, kSingleFile);
   if (exists(join(folder, kIndexFile))) return open_sharded(folder);
   return explain_absence(folder);
+}
+
+Result<std::unique_ptr<Checkpoint>> open_weight_file(const std::string& folder, const std::string& file) {
+  return open_single(folder, file);
 }
 
 }  // namespace layerscope

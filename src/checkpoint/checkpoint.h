@@ -23,4 +23,7 @@ class Checkpoint : public TensorSource {
 /// are never read; where only they exist the message says how to convert them.
 [[nodiscard]] Result<std::unique_ptr<Checkpoint>> open_checkpoint(const std::string& folder);
 
+/// Opens one safetensors file of `folder` in the same way.
+[[nodiscard]] Result<std::unique_ptr<Checkpoint>> open_weight_file(const std::string& folder, const std::string& file);
+
 }  // namespace layerscope

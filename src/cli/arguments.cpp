@@ -262,6 +262,9 @@ Status vector_arguments(const Words& words, EmbedOptions& options) {
   };
   options.prompt = given(Flag::kPrompt);
   options.prompt_name = given(Flag::kPromptName);
+  if (words.given(Flag::kVectors)) options.kind = vector_kind_from_name(words.text(Flag::kVectors, ""));
+  if (words.given(Flag::kTask))
+    options.task = words.text(Flag::kTask, "") == "query" ? TextTask::kQuery : TextTask::kDocument;
   options.layers = words.text(Flag::kLayer, "");
   options.mix = words.text(Flag::kMix, "");
   for (const Flag flag : {Flag::kLayer, Flag::kMix}) {

@@ -17,7 +17,7 @@ constexpr std::size_t kBytesOfThread = std::size_t{192} << 10;
 
 class Rounds {
  public:
-  Rounds(const Embedder& embedder, const InputArguments& input, Context& context, const TakeVector& take)
+  Rounds(const Embedder& embedder, const InputArguments& input, Context& context, const TakeTextVectors& take)
       : embedder_(embedder), input_(input), context_(context), take_(take) {
     threads_ = context.common.threads > 0 ? static_cast<std::size_t>(context.common.threads)
                                           : std::max<std::size_t>(1, std::thread::hardware_concurrency());
@@ -57,10 +57,9 @@ class Rounds {
         ended = std::move(bad);
       }
     }
-    LAYERSCOPE_ASSIGN(const std::vector<float> vectors, embedder_.embed(std::span<const ModelRow>(models), threads));
-    const auto width = static_cast<std::size_t>(embedder_.width());
+    LAYERSCOPE_ASSIGN(const std::vector<TextVectors> vectors, embedder_.vectors(models, threads));
     for (std::size_t k = 0; k < good.size(); ++k) {
-      LAYERSCOPE_ASSIGN(const bool more, take_(rows_[good[k]], std::span(vectors).subspan(k * width, width)));
+      LAYERSCOPE_ASSIGN(const bool more, take_(rows_[good[k]], models[k], vectors[k]));
       ++counts_.rows;
       if (!more) return false;
     }
@@ -77,7 +76,7 @@ class Rounds {
   const Embedder& embedder_;
   const InputArguments& input_;
   Context& context_;
-  const TakeVector& take_;
+  const TakeTextVectors& take_;
   std::size_t threads_ = 1;
   std::vector<InputRow> rows_;
   std::size_t bytes_ = 0;
@@ -89,6 +88,14 @@ class Rounds {
 
 Result<RowCounts> embed_rows(const Embedder& embedder, const InputArguments& input, Context& context,
                              const TakeVector& take, const Embedded& told) {
+  const auto values = [&](const InputRow& row, const ModelRow&, const TextVectors& vectors) {
+    return take(row, vectors.values);
+  };
+  return embed_texts(embedder, input, context, values, told);
+}
+
+Result<RowCounts> embed_texts(const Embedder& embedder, const InputArguments& input, Context& context,
+                              const TakeTextVectors& take, const Embedded& told) {
   LAYERSCOPE_ASSIGN(const std::unique_ptr<RowReader> reader, open_input(input));
   const auto started = std::chrono::steady_clock::now();
   Rounds rounds(embedder, input, context, take);

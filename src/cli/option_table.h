@@ -38,6 +38,8 @@ enum class Flag : std::uint8_t {
   kLayer,
   kPrompt,
   kPromptName,
+  kVectors,
+  kTask,
   kTruncateDim,
   kNormalize,
   kNoNormalize,

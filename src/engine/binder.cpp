@@ -14,8 +14,9 @@ namespace {
 
 class Binder {
  public:
-  Binder(const ModelSpec& spec, const Family& family, const TensorSource& source, std::string folder)
-      : spec_(spec), family_(family), source_(source), folder_(std::move(folder)) {
+  Binder(const ModelSpec& spec, const Family& family, const TensorSource& source, std::string folder,
+         const std::vector<std::string>& others)
+      : spec_(spec), family_(family), source_(source), folder_(std::move(folder)), others_(others) {
     choose_prefix();
   }
 
@@ -264,6 +265,7 @@ class Binder {
   }
 
   [[nodiscard]] bool ignorable(const std::string& name) const {
+    if (std::ranges::find(others_, name) != others_.end()) return true;
     std::string_view bare = name;
     if (!prefix_.empty() && bare.starts_with(prefix_)) bare.remove_prefix(prefix_.size());
     return std::any_of(family_.ignored.begin(), family_.ignored.end(), [&](std::string_view pattern) {
@@ -275,6 +277,7 @@ class Binder {
   const Family& family_;
   const TensorSource& source_;
   std::string folder_;
+  const std::vector<std::string>& others_;
   std::string prefix_;
   std::set<std::string> claimed_, claims_;
 };
@@ -288,8 +291,8 @@ const Binding* Bindings::find(std::string_view slot) const noexcept {
 }
 
 Result<Bindings> bind(const ModelSpec& spec, const Family& family, const TensorSource& source,
-                      const std::string& folder) {
-  return Binder(spec, family, source, folder).run();
+                      const std::string& folder, const std::vector<std::string>& others) {
+  return Binder(spec, family, source, folder, others).run();
 }
 
 }  // namespace layerscope

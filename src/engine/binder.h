@@ -32,7 +32,8 @@ struct Bindings {
 
 /// Errors (kModel): a slot that nothing fills, a tensor of another shape or of a type that is no float, a tensor that
 /// no row of the family claims or ignores, a tensor claimed twice, a copy that differs. Each names tensor and slot.
+/// `others` names stored tensors that are not the model's and are ignored too.
 [[nodiscard]] Result<Bindings> bind(const ModelSpec& spec, const Family& family, const TensorSource& source,
-                                    const std::string& folder);
+                                    const std::string& folder, const std::vector<std::string>& others = {});
 
 }  // namespace layerscope

@@ -117,8 +117,12 @@ Status StackPass::attend(const Place& place, const Attention& attention, const M
     const std::int64_t first = input_.offsets[s], count = input_.offsets[s + 1] - first;
     if (count == 0) continue;
     arguments.q = slice(q.view(), first, count);
-    arguments.k = slice(k.view(), key_offsets[s], key_offsets[s + 1] - key_offsets[s]);
-    arguments.v = slice(v.view(), key_offsets[s], key_offsets[s + 1] - key_offsets[s]);
+    const std::int64_t hidden = cross || input_.unattended.empty() ? 0 : input_.unattended[s];
+    const std::int64_t keys = key_offsets[s + 1] - key_offsets[s] - hidden;
+    if (hidden > 0 && probs >= 0)
+      return Error{ErrorCode::kUsage, "attention's probabilities cannot be shown where tokens are left unattended"};
+    arguments.k = slice(k.view(), key_offsets[s], keys);
+    arguments.v = slice(v.view(), key_offsets[s], keys);
     arguments.first_position = past(s);
     const bool cached = id_ == StackId::kDecoder && !options_.caches.empty();
     if (cached) {

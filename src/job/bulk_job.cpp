@@ -130,7 +130,7 @@ class BulkJob {
     LAYERSCOPE_TRY(fill_feed(feed_, model_, workers_));
     LAYERSCOPE_TRY(check_preview());
     const RowFeed::Preview preview = feed_.preview();
-    const auto size = estimate_size(preview, plan_, schema_, 0, rows_.total_bytes());
+    const auto size = estimate_size(preview, plan_, schema_, 0, rows_.total_bytes(), model_.picks());
     LAYERSCOPE_ASSIGN(result_.free_bytes, free_bytes(existing_folder(options_.run_folder)));
     if (!size) return result_;
     result_.estimated_rows = size->rows;
@@ -186,7 +186,8 @@ class BulkJob {
 
   Status check_space(const RunWriter& run) {
     LAYERSCOPE_TRY(fill_feed(feed_, model_, workers_));
-    const auto size = estimate_size(feed_.preview(), plan_, schema_, begin_.input_bytes, rows_.total_bytes());
+    const auto size =
+        estimate_size(feed_.preview(), plan_, schema_, begin_.input_bytes, rows_.total_bytes(), model_.picks());
     LAYERSCOPE_ASSIGN(result_.free_bytes, free_bytes(run.folder()));
     if (!size) return {};
     result_.estimated_rows = size->rows;

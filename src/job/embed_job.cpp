@@ -22,10 +22,14 @@ class EmbedRunner final : public RowRunner {
     return embedder_.tokenize(row);
   }
   void append(Batch& batch, const ModelRow& row, std::int64_t row_number, std::uint64_t tag) const override {
-    embedder_.model().append(batch, row, row_number, tag);
+    embedder_.append(batch, row, row_number, tag);
   }
   Status run(const Batch& batch, const TapPlan&, Sink& sink) const override { return embedder_.run(batch, sink); }
   void enter_worker() const override { embedder_.model().enter_worker(); }
+  PickTokens picks() const override {
+    if (embedder_.kind() != VectorKind::kTokens) return {};
+    return [this](const ModelRow& row) { return embedder_.vector_places(row); };
+  }
 
  private:
   const Embedder& embedder_;
@@ -47,7 +51,13 @@ ModelInfo embedder_info(const Embedder& embedder) {
 Result<JobResult> run_embed_job(const Embedder& embedder, RowReader& rows, const StatesJobOptions& options,
                                 const JobHooks& hooks) {
   StatesJobOptions own = options;
-  own.request = {.sites = "embedding", .pool = Pooling::kMean};  // one row a text
+  own.request = {.sites = "embedding"};
+  if (embedder.kind() == VectorKind::kSparse)
+    return Error{ErrorCode::kUsage, options.run_folder + ": a run of sparse vectors is not supported"};
+  if (embedder.kind() == VectorKind::kTokens)
+    own.request.positions = "first";  // some positions: the embedder says which
+  else
+    own.request.pool = Pooling::kMean;  // one row a text
   own.tokenize = embedder.tokenize_options();
   own.embedding = embedder.recipe();
   return run_bulk_job(EmbedRunner(embedder), rows, own, hooks);

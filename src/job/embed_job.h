@@ -10,7 +10,8 @@ namespace layerscope {
 [[nodiscard]] ModelInfo embedder_info(const Embedder& embedder);
 
 /// As run_states_job, with the embedder's way of reading texts. Of the options, `request` and `tokenize` are the
-/// embedder's and not looked at. The manifest's config holds Embedder::recipe() as "embedding".
+/// embedder's and not looked at. Vectors of tokens are stored as picked positions are, with `pos` and `pos_offsets`;
+/// sparse vectors are refused (kUsage). The manifest's config holds Embedder::recipe() as "embedding".
 [[nodiscard]] Result<JobResult> run_embed_job(const Embedder& embedder, RowReader& rows,
                                               const StatesJobOptions& options, const JobHooks& hooks);
 

@@ -20,11 +20,11 @@ class NullSink final : public Sink {
 
 std::optional<SizeEstimate> estimate_size(const RowFeed::Preview& preview, const TapPlan& plan,
                                           const ShardSchema& schema, std::uint64_t begin,
-                                          std::optional<std::uint64_t> total) {
+                                          std::optional<std::uint64_t> total, const PickTokens& picks) {
   ShardCounts counts;
   counts.elements.resize(schema.sites.size());
   for (const FedRow* row : preview.rows) {
-    if (row->row) add_row(counts, schema, plan_row(plan, schema, row->number, row->id, *row->row));
+    if (row->row) add_row(counts, schema, plan_row(plan, schema, row->number, row->id, *row->row, picks));
   }
   SizeEstimate estimate{counts.rows, counts.all_tokens(), shard_tensor_bytes(schema, counts), preview.whole_input};
   if (preview.whole_input) return estimate;

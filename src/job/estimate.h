@@ -22,7 +22,8 @@ struct SizeEstimate {
 /// known and it has not been seen whole.
 [[nodiscard]] std::optional<SizeEstimate> estimate_size(const RowFeed::Preview& preview, const TapPlan& plan,
                                                         const ShardSchema& schema, std::uint64_t begin,
-                                                        std::optional<std::uint64_t> total);
+                                                        std::optional<std::uint64_t> total,
+                                                        const PickTokens& picks = {});
 
 /// Tokens a second of one thread, from a first batch of the waiting rows that is run twice. 0 if no row can be run.
 [[nodiscard]] Result<double> measure_rate(const RowFeed::Preview& preview, const RowRunner& model, const TapPlan& plan,

@@ -47,7 +47,7 @@ Manifest describe_run(const ModelInfo& info, const ShardSchema& schema, const Ro
   const TokenizeOptions& tokenize = options.tokenize;
   manifest.config = {{"dtype", text_json(info.dtype)},
                      {"device", text_json(info.device)},
-                     {"positions", text_json(request.positions)},
+                     {"positions", options.embedding.is_null() ? text_json(request.positions) : text_json("all")},
                      {"seed", Json(static_cast<std::int64_t>(request.seed))},
                      {"pool", options.embedding.is_null() ? text_json(pooling_name(request.pool)) : Json()},
                      {"mix", text_json(request.mix)},

@@ -43,7 +43,8 @@ Pipeline::Pipeline(Parts parts, Options options)
       options_(std::move(options)),
       scheduler_(parts.schema, options_.batch_tokens, options_.workers),
       planner_(parts.plan, parts.schema, parts.run, parts.feed, scheduler_,
-               {options_.shard_bytes, parts.model.info().parameters, options_.skip_bad, parts.hooks.skipped}) {}
+               {options_.shard_bytes, parts.model.info().parameters, options_.skip_bad, parts.hooks.skipped,
+                parts.model.picks()}) {}
 
 bool Pipeline::stopped() const { return failed_ || (parts_.hooks.stop != nullptr && *parts_.hooks.stop); }
 

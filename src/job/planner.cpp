@@ -5,7 +5,7 @@
 namespace layerscope {
 
 PlannedRow plan_row(const TapPlan& plan, const ShardSchema& schema, std::int64_t number,
-                    const std::optional<std::string>& id, const ModelRow& row) {
+                    const std::optional<std::string>& id, const ModelRow& row, const PickTokens& picks) {
   PlannedRow planned;
   planned.number = number;
   if (id) planned.id = *id;
@@ -16,7 +16,8 @@ PlannedRow plan_row(const TapPlan& plan, const ShardSchema& schema, std::int64_t
     into.special = from.special;
     into.type_ids = from.type_ids;
     tokens[static_cast<std::size_t>(stack)] = static_cast<std::int64_t>(from.ids.size());
-    if (schema.picks(stack)) into.picks = plan.picks(number, static_cast<std::int64_t>(from.ids.size()));
+    if (schema.picks(stack))
+      into.picks = picks ? picks(row) : plan.picks(number, static_cast<std::int64_t>(from.ids.size()));
   };
   take(schema.two_stacks ? StackId::kEncoder : schema.main, row.main);
   if (schema.two_stacks && row.decoder) take(StackId::kDecoder, *row.decoder);
@@ -74,7 +75,7 @@ Result<bool> ShardPlanner::work() {
 
 Status ShardPlanner::add(const FedRow& row) {
   if (draft_ == nullptr) draft_ = std::make_unique<ShardDraft>(schema_, run_.folder());
-  LAYERSCOPE_TRY(draft_->add(plan_row(plan_, schema_, row.number, row.id, *row.row)));
+  LAYERSCOPE_TRY(draft_->add(plan_row(plan_, schema_, row.number, row.id, *row.row, options_.picks)));
   record_.next_row = row.number + 1;
   record_.input_bytes = row.input_bytes;
   record_.input_prefix_xxh128 = row.prefix_hash;

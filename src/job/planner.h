@@ -9,6 +9,7 @@
 #include <optional>
 
 #include "job/row_feed.h"
+#include "job/runner.h"
 #include "job/scheduler.h"
 #include "layerscope/error.h"
 #include "layerscope/tap.h"
@@ -19,7 +20,8 @@ namespace layerscope {
 
 /// What a row adds to its shard. The views live as long as `row` and `id`.
 [[nodiscard]] PlannedRow plan_row(const TapPlan& plan, const ShardSchema& schema, std::int64_t number,
-                                  const std::optional<std::string>& id, const ModelRow& row);
+                                  const std::optional<std::string>& id, const ModelRow& row,
+                                  const PickTokens& picks = {});
 
 /// Takes rows from a feed in order and closes shards: after the row at which a shard's tensors reach `shard_bytes`, or
 /// its tokens times the model's parameters reach kMaxShardWork. Safe to call from several threads; one at a time works.
@@ -31,6 +33,7 @@ class ShardPlanner {
     std::uint64_t parameters = 0;
     bool skip_bad = false;
     std::function<void(const Error&)> skipped;
+    PickTokens picks;
   };
   ShardPlanner(const TapPlan& plan, const ShardSchema& schema, const RunWriter& run, RowFeed& feed,
                Scheduler& scheduler, Options options);

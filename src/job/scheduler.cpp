@@ -181,7 +181,9 @@ Status Scheduler::load(const std::shared_ptr<OpenShard>& shard, std::int64_t roo
       if (!types.empty()) into.type_ids.assign(types.begin() + from, types.begin() + to);
       rows[row].tokens[index] = to - from;
       rows[row].first_token[index] = offsets[index][row];
-      if (!pick_offsets.empty()) rows[row].first_pick[index] = pick_offsets[row];
+      if (pick_offsets.empty()) continue;
+      rows[row].first_pick[index] = pick_offsets[row];
+      rows[row].picks[index] = pick_offsets[row + 1] - pick_offsets[row];
     }
   }
   for (const StoredSite& site : schema_.sites) {

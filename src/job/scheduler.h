@@ -36,6 +36,7 @@ struct ScheduledRow {
   std::array<std::int64_t, 2> tokens{};
   std::array<std::int64_t, 2> first_token{};
   std::array<std::int64_t, 2> first_pick{};
+  std::array<std::int64_t, 2> picks{};          ///< tokens that are kept, where not all are
   std::vector<std::int64_t> first_probability;  ///< of every site that is probabilities
   [[nodiscard]] std::int64_t all_tokens() const noexcept { return tokens[0] + tokens[1]; }
 };

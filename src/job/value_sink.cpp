@@ -31,7 +31,7 @@ ValueSink::Place ValueSink::place(std::size_t site, const ScheduledRow& row) con
   switch (stored.unit) {
     case StoredUnit::kTokens: return {row.first_token[stack] * stored.width, elements};
     case StoredUnit::kPooled: return {row.index * stored.width, elements};
-    case StoredUnit::kPicks: return {row.first_pick[stack] * stored.width, elements};
+    case StoredUnit::kPicks: return {row.first_pick[stack] * stored.width, row.picks[stack] * stored.width};
     case StoredUnit::kProbs: return {row.first_probability[probability_index_[site]], elements};
   }
   return {};

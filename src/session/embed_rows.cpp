@@ -1,6 +1,5 @@
 // Embedder::tokenize and Embedder::embed of many rows.
 #include <algorithm>
-#include <cstring>
 
 #include "base/try.h"
 #include "session/embedder.h"
@@ -9,17 +8,23 @@
 namespace layerscope {
 namespace {
 
+/// Site 0 of sparse vectors are their places; of every other kind the values.
 class Rows final : public Sink {
  public:
-  Rows(std::vector<float>& values, std::int64_t width) : values_(values), width_(static_cast<std::size_t>(width)) {}
+  Rows(std::vector<TextVectors>& vectors, VectorKind kind) : vectors_(vectors), kind_(kind) {}
   Status accept(const StateFrame& frame) override {
-    std::memcpy(values_.data() + static_cast<std::size_t>(frame.tag) * width_, frame.rows.data, width_ * sizeof(float));
+    TextVectors& into = vectors_[static_cast<std::size_t>(frame.tag)];
+    const auto count = static_cast<std::size_t>(frame.rows.rows * frame.rows.width);
+    if (kind_ == VectorKind::kSparse && frame.site == 0)
+      into.places.assign(frame.rows.row<std::int32_t>(0), frame.rows.row<std::int32_t>(0) + count);
+    else
+      into.values.assign(frame.rows.row<float>(0), frame.rows.row<float>(0) + count);
     return {};
   }
 
  private:
-  std::vector<float>& values_;
-  std::size_t width_;
+  std::vector<TextVectors>& vectors_;
+  VectorKind kind_;
 };
 
 }  // namespace
@@ -34,8 +39,8 @@ std::vector<Result<ModelRow>> Embedder::tokenize(std::span<const TextRow> rows, 
   return ready;
 }
 
-Result<std::vector<float>> Embedder::embed(std::span<const ModelRow> rows, int threads) const {
-  std::vector<float> values(rows.size() * static_cast<std::size_t>(width()));
+Result<std::vector<TextVectors>> Embedder::vectors(std::span<const ModelRow> rows, int threads) const {
+  std::vector<TextVectors> vectors(rows.size());
   std::vector<std::size_t> starts;
   std::int64_t tokens = 0;
   for (std::size_t i = 0; i < rows.size(); ++i) {
@@ -45,14 +50,26 @@ Result<std::vector<float>> Embedder::embed(std::span<const ModelRow> rows, int t
       tokens = 0;
     }
     tokens += added;
+    if (kind() == VectorKind::kTokens) vectors[i].places = vector_places(rows[i]);
   }
-  Rows sink(values, width());
+  Rows sink(vectors, kind());
   LAYERSCOPE_TRY(for_each_index(model(), starts.size(), all_cores(threads), [&](std::size_t k) {
     Batch batch;
     const std::size_t end = k + 1 < starts.size() ? starts[k + 1] : rows.size();
-    for (std::size_t i = starts[k]; i < end; ++i) model().append(batch, rows[i], static_cast<std::int64_t>(i), i);
+    for (std::size_t i = starts[k]; i < end; ++i) append(batch, rows[i], static_cast<std::int64_t>(i), i);
     return run(batch, sink);
   }));
+  return vectors;
+}
+
+Result<std::vector<float>> Embedder::embed(std::span<const ModelRow> rows, int threads) const {
+  if (kind() != VectorKind::kDense)
+    return Error{ErrorCode::kUsage, folder() + ": makes " + std::string(vector_kind_name(kind())) +
+                                        " vectors, expected one vector a text"};
+  LAYERSCOPE_ASSIGN(const std::vector<TextVectors> each, vectors(rows, threads));
+  std::vector<float> values;
+  values.reserve(each.size() * static_cast<std::size_t>(width()));
+  for (const TextVectors& row : each) values.insert(values.end(), row.values.begin(), row.values.end());
   return values;
 }
 

@@ -5,26 +5,14 @@
 
 #include "base/try.h"
 #include "base/utf8.h"
+#include "session/embedder_state.h"
 #include "session/model_state.h"
-#include "session/modules.h"
 #include "session/pooling_sink.h"
+#include "session/sparse_sink.h"
+#include "session/token_sink.h"
 #include "session/vector_modules.h"
 
 namespace layerscope {
-
-struct Embedder::State {
-  std::string folder;
-  std::unique_ptr<Model> model;
-  SentenceModules modules;
-  EmbedOptions options;
-  TapPlan plan;  // one stored site: the states that are pooled
-  StackId stack = StackId::kEncoder;
-  std::string prompt;
-  std::int64_t skip = 0;  // tokens of the prompt that pooling leaves out
-  std::int64_t width = 0;
-
-  [[nodiscard]] std::vector<float> finished(std::span<const float> pooled) const;
-};
 
 namespace {
 
@@ -50,22 +38,15 @@ Result<TapPlan> plan_states(const Model& model, const EmbedOptions& options) {
   return plan;
 }
 
-// Widths from pooling to the last module.
-Result<std::int64_t> check_widths(const SentenceModules& modules, std::int64_t hidden, const EmbedOptions& options) {
-  const PoolingModule& pooling = modules.pooling;
-  if (pooling.dimension && *pooling.dimension != hidden) {
-    return Error{ErrorCode::kModel, pooling.config + ": the embedding dimension is " +
-                                        std::to_string(*pooling.dimension) + ", the model's states have " +
-                                        std::to_string(hidden) + " elements"};
-  }
-  std::int64_t width = hidden * static_cast<std::int64_t>(pooling.modes.size());
+// The width behind modules that follow each other; `--pool` may be why they do not fit.
+Result<std::int64_t> check_steps(const std::vector<VectorModule>& steps, std::int64_t width, bool pooled) {
   const auto fits = [&](const std::string& file, const char* field, std::int64_t expected) -> Status {
     if (expected == width) return {};
     const std::string message = file + ": \"" + field + "\" is " + std::to_string(expected) +
                                 ", the vector before it has " + std::to_string(width) + " elements";
-    return Error{options.pool ? ErrorCode::kUsage : ErrorCode::kModel, message + (options.pool ? " with --pool" : "")};
+    return Error{pooled ? ErrorCode::kUsage : ErrorCode::kModel, message + (pooled ? " with --pool" : "")};
   };
-  for (const VectorModule& module : modules.after) {
+  for (const VectorModule& module : steps) {
     if (const auto* dense = std::get_if<DenseModule>(&module)) {
       LAYERSCOPE_TRY(fits(dense->config, "in_features", dense->inputs));
       width = dense->outputs;
@@ -76,20 +57,62 @@ Result<std::int64_t> check_widths(const SentenceModules& modules, std::int64_t h
   return width;
 }
 
+// Elements of a finished vector.
+Result<std::int64_t> check_widths(const SentenceModules& modules, std::int64_t hidden, const Model& model,
+                                  const EmbedOptions& options) {
+  if (modules.kind == VectorKind::kTokens) return check_steps(modules.tokens.steps, hidden, false);
+  if (modules.kind == VectorKind::kSparse) {
+    const std::int64_t vocabulary = model.info().vocabulary_size;
+    const auto differs = [](const std::string& config, std::int64_t stated, std::int64_t found, const char* of) {
+      return Error{ErrorCode::kModel,
+                   config + ": has " + std::to_string(stated) + " elements, " + of + " " + std::to_string(found)};
+    };
+    if (const auto* lexical = std::get_if<LexicalHead>(&modules.sparse.head)) {
+      const auto inputs = static_cast<std::int64_t>(lexical->weight.size());
+      if (inputs != hidden) return differs(lexical->config, inputs, hidden, "the model's states have");
+    } else if (const auto& head = std::get<SpladeHead>(modules.sparse.head); head.dimension) {
+      if (*head.dimension != vocabulary) return differs(head.config, *head.dimension, vocabulary, "the vocabulary has");
+    }
+    return vocabulary;
+  }
+  const PoolingModule& pooling = modules.pooling;
+  if (pooling.dimension && *pooling.dimension != hidden) {
+    return Error{ErrorCode::kModel, pooling.config + ": the embedding dimension is " +
+                                        std::to_string(*pooling.dimension) + ", the model's states have " +
+                                        std::to_string(hidden) + " elements"};
+  }
+  return check_steps(modules.after, hidden * static_cast<std::int64_t>(pooling.modes.size()), options.pool.has_value());
+}
+
+// Options that have no meaning for the kind of vectors.
+Status check_kind(VectorKind kind, const EmbedOptions& options) {
+  if (kind == VectorKind::kDense) return {};
+  const bool sparse = kind == VectorKind::kSparse;
+  const char* option = nullptr;
+  if (options.pool) option = "--pool";
+  if (options.truncate_dim) option = "--truncate-dim";
+  if (sparse && options.normalize) option = "--normalize and --no-normalize";
+  if (sparse && (!options.layers.empty() || !options.mix.empty())) option = "--layer and --mix";
+  if (option == nullptr) return {};
+  return usage(std::string(option) + ": not for " + std::string(vector_kind_name(kind)) + " vectors");
+}
+
 Result<std::string> choose_prompt(const std::string& folder, const SentenceModules& modules,
                                   const EmbedOptions& options) {
   if (options.prompt && options.prompt_name) return usage("--prompt and --prompt-name: only one of them can hold");
   if (options.prompt) return *options.prompt;
-  if (!options.prompt_name) return modules.default_prompt.value_or("");
+  std::optional<std::string> wanted = options.prompt_name;
+  if (!wanted && options.task) wanted = *options.task == TextTask::kQuery ? "query" : "document";
+  if (!wanted) return modules.default_prompt.value_or("");
   std::string known;
   for (const auto& [name, text] : modules.prompts) {
-    if (name == *options.prompt_name) return text;
+    if (name == *wanted) return text;
     known += (known.empty() ? "" : ", ") + printable(name);
   }
   // sentence-transformers knows these two in every folder; where it says nothing else they are empty.
-  if (*options.prompt_name == "query" || *options.prompt_name == "document") return std::string();
-  return usage(folder + ": no prompt \"" + printable(*options.prompt_name) +
-               "\" in config_sentence_transformers.json, " + (known.empty() ? "it has none" : "it has " + known));
+  if (*wanted == "query" || *wanted == "document") return std::string();
+  return usage(folder + ": no prompt \"" + printable(*wanted) + "\" in config_sentence_transformers.json, " +
+               (known.empty() ? "it has none" : "it has " + known));
 }
 
 // sentence_transformers 6.2, base/modules/transformer.py, _get_prompt_length: the prompt's own tokens, cut as a text
@@ -102,17 +125,66 @@ Result<std::int64_t> prompt_tokens(const Embedder& embedder) {
   return static_cast<std::int64_t>(ids.size()) - (closed ? 1 : 0);
 }
 
+// What of the words and tokens that the folder names is in the vocabulary.
+Status resolve_tokens(const SentenceModules& modules, const EmbedOptions& options, const Model& model,
+                      std::set<std::int32_t>& skipped, std::int32_t& expansion_id) {
+  const TokenVectors& tokens = modules.tokens;
+  const Tokenizer* tokenizer = model.state().tokenizer.get();
+  const bool query = options.task == TextTask::kQuery;
+  if (query ? tokens.skip_in_queries : tokens.skip_in_documents) {
+    for (const std::string& word : tokens.skipped_words) {
+      const std::optional<std::int32_t> id = tokenizer == nullptr ? std::nullopt : tokenizer->id(word);
+      if (id) skipped.insert(*id);
+    }
+  }
+  if (!query || !tokens.expansion) return {};
+  const QueryExpansion& expansion = *tokens.expansion;
+  const auto refused = [&](const std::string& what) {
+    return Error{ErrorCode::kModel, expansion.config + ": queries are expanded, " + what};
+  };
+  const std::string& token = expansion.token.empty() ? modules.mask_token : expansion.token;
+  const std::optional<std::int32_t> id = tokenizer == nullptr ? std::nullopt : tokenizer->id(token);
+  if (token.empty() || !id) return refused("but the tokenizer has no token \"" + printable(token) + "\" to do it with");
+  if (modules.pads_left)
+    return refused("but the tokenizer's padding_side is left, which puts the copies before the text");
+  const std::optional<std::int64_t>& most = model.info().max_tokens;
+  if (most && expansion.length > *most)
+    return refused("to " + std::to_string(expansion.length) + " tokens, but the model has " + std::to_string(*most) +
+                   " positions");
+  if (options.tokenize.max_length && expansion.cut)
+    return usage("--max-length: queries of this folder have " + std::to_string(expansion.length) + " tokens each");
+  expansion_id = *id;
+  return {};
+}
+
 }  // namespace
+
+bool Embedder::State::applies(const VectorModule& module) const {
+  return !std::holds_alternative<NormalizeModule>(module) || options.normalize.value_or(true);
+}
 
 std::vector<float> Embedder::State::finished(std::span<const float> pooled) const {
   std::vector<float> vector(pooled.begin(), pooled.end());
-  for (const VectorModule& module : modules.after) {
-    if (std::holds_alternative<NormalizeModule>(module) && !options.normalize.value_or(true)) continue;
-    std::visit([&](const auto& step) { apply_module(step, vector); }, module);
+  for (const VectorModule& module : modules.kind == VectorKind::kDense ? modules.after : modules.tokens.steps) {
+    if (applies(module)) std::visit([&](const auto& step) { apply_module(step, vector); }, module);
   }
   vector.resize(static_cast<std::size_t>(width));
   if (options.normalize.value_or(false)) apply_module(NormalizeModule{}, vector);
   return vector;
+}
+
+std::int64_t Embedder::State::unattended(std::span<const std::int32_t> ids) const {
+  if (expansion_id < 0 || modules.tokens.expansion->attend) return 0;
+  const auto last = std::find_if(ids.rbegin(), ids.rend(), [&](std::int32_t id) { return id != expansion_id; });
+  return last - ids.rbegin();
+}
+
+std::vector<std::int32_t> Embedder::State::places(std::span<const std::int32_t> ids) const {
+  std::vector<std::int32_t> kept;
+  for (std::size_t i = modules.tokens.first_token ? 0 : 1; i < ids.size(); ++i) {
+    if (!skipped_ids.contains(ids[i])) kept.push_back(static_cast<std::int32_t>(i));
+  }
+  return kept;
 }
 
 Embedder::Embedder(std::unique_ptr<State> state) : state_(std::move(state)) {}
@@ -121,10 +193,12 @@ Embedder::~Embedder() = default;
 Result<std::unique_ptr<Embedder>> Embedder::open(const std::string& folder, const OpenOptions& open,
                                                  const EmbedOptions& options) {
   auto state = std::make_unique<State>();
-  LAYERSCOPE_ASSIGN(state->modules, read_modules(folder));
+  LAYERSCOPE_ASSIGN(state->modules, read_modules(folder, options.kind));
   SentenceModules& modules = state->modules;
   state->folder = folder;
   state->options = options;
+  LAYERSCOPE_TRY(check_kind(modules.kind, options));
+  if (modules.kind == VectorKind::kTokens && !options.task) state->options.task = TextTask::kDocument;
   if (options.pool == Pooling::kNone) return usage("--pool none: a vector of a text needs a pooling");
   if (options.pool) modules.pooling.modes = {*options.pool};
   if (!modules.chat_template.empty() && !options.pool) {
@@ -134,19 +208,25 @@ Result<std::unique_ptr<Embedder>> Embedder::open(const std::string& folder, cons
   }
   OpenOptions opening = open;
   opening.lower_case = modules.lower_case;
+  opening.whole_tokens = modules.tokens.markers;
+  opening.other_tensors = modules.other_tensors;
   LAYERSCOPE_ASSIGN(state->model, Model::open(modules.model_folder, opening));
   const Model& model = *state->model;
   LAYERSCOPE_ASSIGN(state->plan, plan_states(model, options));
   const StoredSite& site = state->plan.stored().front();
   state->stack = site.stack;
-  LAYERSCOPE_ASSIGN(state->width, check_widths(modules, site.width, options));
+  LAYERSCOPE_ASSIGN(state->width, check_widths(modules, site.width, model, options));
   if (options.truncate_dim && (*options.truncate_dim < 1 || *options.truncate_dim > state->width)) {
     return usage("--truncate-dim " + std::to_string(*options.truncate_dim) + ": expected 1 to " +
                  std::to_string(state->width) + ", the elements of a vector");
   }
   const std::optional<std::int64_t> cut = options.truncate_dim ? options.truncate_dim : modules.truncate_dim;
   state->width = std::min(state->width, cut.value_or(state->width));
-  LAYERSCOPE_ASSIGN(state->prompt, choose_prompt(folder, modules, options));
+  LAYERSCOPE_ASSIGN(state->prompt, choose_prompt(folder, modules, state->options));
+  if (modules.kind == VectorKind::kTokens)
+    LAYERSCOPE_TRY(resolve_tokens(modules, state->options, model, state->skipped_ids, state->expansion_id));
+  if (modules.kind == VectorKind::kSparse && std::holds_alternative<SpladeHead>(modules.sparse.head))
+    LAYERSCOPE_TRY(model.load_head());
   std::unique_ptr<Embedder> embedder(new Embedder(std::move(state)));
   if (!modules.pooling.include_prompt && !embedder->state_->prompt.empty()) {
     LAYERSCOPE_ASSIGN(embedder->state_->skip, prompt_tokens(*embedder));
@@ -154,103 +234,89 @@ Result<std::unique_ptr<Embedder>> Embedder::open(const std::string& folder, cons
   return embedder;
 }
 
-Result<std::unique_ptr<Embedder>> Embedder::reopen(const std::string& folder, const OpenOptions& open,
-                                                   const Json& recipe, const std::optional<std::string>& prompt,
-                                                   const std::optional<std::string>& prompt_name) {
-  EmbedOptions options;
-  const auto text = [&](const char* key) {
-    const Json* value = recipe.find(key);
-    return value == nullptr || value->string() == nullptr ? std::string() : *value->string();
-  };
-  const auto number = [&](const char* key) -> std::optional<std::int64_t> {
-    const Json* value = recipe.find(key);
-    return value == nullptr || value->integer() == nullptr ? std::nullopt : std::optional(*value->integer());
-  };
-  const auto choice = [&](const char* key) -> std::optional<bool> {
-    const Json* value = recipe.find(key);
-    return value == nullptr || value->boolean() == nullptr ? std::nullopt : std::optional(*value->boolean());
-  };
-  if (recipe.object() == nullptr) return usage(folder + ": the run does not say how its vectors were made");
-  options.prompt = prompt;
-  options.prompt_name = prompt_name;
-  if (!prompt && !prompt_name) options.prompt = text("prompt");
-  options.layers = text("layer");
-  options.mix = text("mix");
-  if (const std::string pool = text("pool"); !pool.empty()) options.pool = pooling_from_name(pool);
-  options.truncate_dim = number("truncate_dim");
-  options.normalize = choice("normalize");
-  options.tokenize.add_special_tokens = choice("add_special_tokens").value_or(true);
-  options.tokenize.truncate = text("on_long") != "error";
-  options.tokenize.max_length = number("max_length");
-  return Embedder::open(folder, open, options);
-}
-
 const Model& Embedder::model() const noexcept { return *state_->model; }
 const std::string& Embedder::folder() const noexcept { return state_->folder; }
+VectorKind Embedder::kind() const noexcept { return state_->modules.kind; }
 std::int64_t Embedder::width() const noexcept { return state_->width; }
 const std::string& Embedder::similarity() const noexcept { return state_->modules.similarity; }
 const std::vector<std::string>& Embedder::files() const noexcept { return state_->modules.files; }
 const TokenizeOptions& Embedder::tokenize_options() const noexcept { return state_->options.tokenize; }
 
-Json Embedder::recipe() const {
-  const EmbedOptions& options = state_->options;
-  const auto text = [](std::string_view value) { return Json(std::string(value)); };
-  Json::Array pooling;
-  for (const Pooling mode : state_->modules.pooling.modes) pooling.push_back(text(pooling_name(mode)));
-  Json::Array after;
-  for (const VectorModule& module : state_->modules.after) {
-    after.push_back(text(std::holds_alternative<DenseModule>(module)       ? "dense"
-                         : std::holds_alternative<LayerNormModule>(module) ? "layer_norm"
-                                                                           : "normalize"));
+Result<ModelRow> Embedder::tokenize(const TextRow& row) const {
+  const State& state = *state_;
+  TokenizeOptions options = state.options.tokenize;
+  if (!row.text) return state.model->tokenize(row, options);
+  const TokenVectors& tokens = state.modules.tokens;
+  const bool for_tokens = state.modules.kind == VectorKind::kTokens, query = state.options.task == TextTask::kQuery;
+  const QueryExpansion* expansion = state.expansion_id >= 0 ? &*tokens.expansion : nullptr;
+  if (!options.max_length) {
+    options.max_length = state.modules.max_length;
+    const std::optional<std::int64_t>& own = query ? tokens.query_length : tokens.document_length;
+    if (for_tokens && own) options.max_length = *own;
+    if (expansion != nullptr && expansion->cut) options.max_length = expansion->length;
   }
-  const std::optional<std::int64_t>& limit = state_->modules.max_length;
-  const auto number = [](const std::optional<std::int64_t>& value) { return value ? Json(*value) : Json(); };
-  return Json(Json::Object{
-      {"site", text(state_->plan.stored().front().name)},
-      {"layer", text(options.layers)},
-      {"mix", text(options.mix)},
-      {"pooling", Json(std::move(pooling))},
-      {"pool", options.pool ? text(pooling_name(*options.pool)) : Json()},
-      {"include_prompt", Json(state_->modules.pooling.include_prompt)},
-      {"modules", Json(std::move(after))},
-      {"truncate_dim", number(options.truncate_dim)},
-      {"normalize", options.normalize ? Json(*options.normalize) : Json()},
-      {"prompt", text(state_->prompt)},
-      {"lower_case", Json(state_->modules.lower_case)},
-      {"max_seq_length", number(limit)},
-      {"max_length", number(options.tokenize.max_length)},
-      {"on_long", text(options.tokenize.truncate ? "truncate" : "error")},
-      {"add_special_tokens", Json(options.tokenize.add_special_tokens)},
-      {"similarity", text(state_->modules.similarity)},
-  });
+  TextRow prompted = row;
+  prompted.text = state.prompt + *row.text;
+  LAYERSCOPE_ASSIGN(ModelRow ready, state.model->tokenize(prompted, options));
+  if (expansion == nullptr) return ready;
+  const auto length = static_cast<std::size_t>(expansion->length);
+  Tokens& main = ready.main;
+  if (main.ids.size() < length) {
+    if (!main.type_ids.empty()) main.type_ids.resize(length, 0);
+    main.ids.resize(length, state.expansion_id);
+    main.special.resize(length, state.model->state().tokenizer->is_special(state.expansion_id) ? 1 : 0);
+  }
+  return ready;
 }
 
-Result<ModelRow> Embedder::tokenize(const TextRow& row) const {
-  TokenizeOptions options = state_->options.tokenize;
-  if (!row.text) return state_->model->tokenize(row, options);
-  if (!options.max_length) options.max_length = state_->modules.max_length;
-  if (state_->prompt.empty()) return state_->model->tokenize(row, options);
-  TextRow prompted = row;
-  prompted.text = state_->prompt + *row.text;
-  return state_->model->tokenize(prompted, options);
+std::vector<std::int32_t> Embedder::vector_places(const ModelRow& row) const { return state_->places(row.main.ids); }
+
+void Embedder::append(Batch& batch, const ModelRow& row, std::int64_t row_number, std::uint64_t tag) const {
+  state_->model->append(batch, row, row_number, tag);
+  if (state_->expansion_id < 0) return;
+  batch.inputs[static_cast<std::size_t>(state_->stack)].unattended.push_back(state_->unattended(row.main.ids));
 }
 
 Status Embedder::run(const Batch& batch, Sink& sink) const {
-  const auto take = [&](std::uint64_t tag, std::span<const float> pooled) -> Status {
-    const std::vector<float> vector = state_->finished(pooled);
-    if (!std::all_of(vector.begin(), vector.end(), [](float value) { return std::isfinite(value); }))
-      return Error{ErrorCode::kRuntime, "site \"embedding\" holds a value that is not finite"};
-    return sink.accept({.site = 0,
+  const State& state = *state_;
+  const auto give = [&](int site, std::uint64_t tag, DType dtype, const auto& values, std::int64_t width) -> Status {
+    const auto rows = static_cast<std::int64_t>(values.size()) / std::max<std::int64_t>(width, 1);
+    return sink.accept({.site = site,
                         .tag = tag,
                         .first_row = 0,
-                        .rows = {.dtype = DType::kF32,
-                                 .data = reinterpret_cast<const std::byte*>(vector.data()),
-                                 .rows = 1,
-                                 .width = state_->width,
-                                 .stride = state_->width}});
+                        .rows = {dtype, reinterpret_cast<const std::byte*>(values.data()), rows, width, width}});
   };
-  PoolingSink pooling(state_->modules.pooling.modes, state_->skip, batch, state_->stack, take);
-  return state_->model->run(batch, state_->plan, pooling);
+  const auto finite = [](std::span<const float> values) -> Status {
+    if (std::all_of(values.begin(), values.end(), [](float value) { return std::isfinite(value); })) return {};
+    return Error{ErrorCode::kRuntime, "site \"embedding\" holds a value that is not finite"};
+  };
+  if (state.modules.kind == VectorKind::kTokens) {
+    const auto take = [&](std::uint64_t tag, std::span<const float> vectors) -> Status {
+      LAYERSCOPE_TRY(finite(vectors));
+      return give(0, tag, DType::kF32, vectors, state.width);
+    };
+    const auto places = [&](std::span<const std::int32_t> ids) { return state.places(ids); };
+    TokenSink tokens(
+        batch, state.stack, places, [&](std::span<const float> row) { return state.finished(row); }, take);
+    return state.model->run(batch, state.plan, tokens);
+  }
+  if (state.modules.kind == VectorKind::kSparse) {
+    const auto take = [&](std::uint64_t tag, std::span<const std::int32_t> ids,
+                          std::span<const float> weights) -> Status {
+      LAYERSCOPE_TRY(finite(weights));
+      LAYERSCOPE_TRY(give(0, tag, DType::kI32, ids, static_cast<std::int64_t>(ids.size())));
+      return give(1, tag, DType::kF32, weights, static_cast<std::int64_t>(weights.size()));
+    };
+    SparseSink sparse(*state.model, state.modules.sparse, batch, state.stack, take);
+    return state.model->run(batch, state.plan, sparse);
+  }
+  const auto take = [&](std::uint64_t tag, std::span<const float> pooled) -> Status {
+    const std::vector<float> vector = state.finished(pooled);
+    LAYERSCOPE_TRY(finite(vector));
+    return give(0, tag, DType::kF32, vector, state.width);
+  };
+  PoolingSink pooling(state.modules.pooling.modes, state.skip, batch, state.stack, take);
+  return state.model->run(batch, state.plan, pooling);
 }
 
 }  // namespace layerscope

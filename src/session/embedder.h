@@ -1,4 +1,4 @@
-// One vector a row, as the authors of a sentence-transformers folder meant it.
+// Vectors of texts, as the authors of a sentence-transformers folder meant them.
 #pragma once
 
 #include <cstdint>
@@ -12,11 +12,18 @@
 #include "layerscope/error.h"
 #include "layerscope/model.h"
 #include "layerscope/tap.h"
+#include "session/modules.h"
 
 namespace layerscope {
 
+/// What a text is for: folders may read the two differently (prompts; markers, lengths and expansion of vectors of
+/// tokens).
+enum class TextTask : std::uint8_t { kQuery, kDocument };
+
 /// What a caller changes of the folder's own way.
 struct EmbedOptions {
+  std::optional<VectorKind> kind;          ///< another kind of vectors than the folder's own
+  std::optional<TextTask> task;            ///< nothing: none in particular; a document for vectors of tokens
   std::optional<std::string> prompt;       ///< text put before every text
   std::optional<std::string> prompt_name;  ///< a prompt of config_sentence_transformers.json; not with `prompt`
   std::optional<std::int64_t> truncate_dim;
@@ -27,9 +34,18 @@ struct EmbedOptions {
   TokenizeOptions tokenize = {.truncate = true};  ///< `max_length` overrides the folder's own limit
 };
 
-/// A folder's model with everything that makes one vector of a row's states: prompt, length limit, pooling, Dense,
-/// LayerNorm and Normalize modules (docs/cli.md). The same text gives the same bits whatever other rows run beside
-/// it, and with any number of threads. All methods are const and may be called from several threads at once.
+/// What was made of one text.
+struct TextVectors {
+  /// Dense: [width]. Tokens: [places, width]. Sparse: [places], above 0.
+  std::vector<float> values;
+  /// Tokens: the tokens that have a vector, ascending. Sparse: ids of the vocabulary, ascending.
+  std::vector<std::int32_t> places;
+};
+
+/// A folder's model with everything that makes vectors of a row's states: prompt, length limit, pooling, Dense,
+/// LayerNorm and Normalize modules, or the heads of token vectors and of sparse ones (docs/cli.md). The same text gives
+/// the same bits whatever other rows run beside it, and with any number of threads. All methods are const and may be
+/// called from several threads at once.
 class Embedder {
  public:
   /// Opens the folder. Errors: those of Model::open; kModel with file and field for modules that are unknown,
@@ -50,10 +66,11 @@ class Embedder {
   [[nodiscard]] const Model& model() const noexcept;
   /// The folder as given; the model itself may lie in one within it.
   [[nodiscard]] const std::string& folder() const noexcept;
-  /// Elements of a vector.
+  [[nodiscard]] VectorKind kind() const noexcept;
+  /// Elements of a vector; of a sparse one the entries of the vocabulary.
   [[nodiscard]] std::int64_t width() const noexcept;
   /// "cosine", "dot", "euclidean" or "manhattan": what the folder compares its vectors by; cosine where it says
-  /// nothing.
+  /// nothing, dot for sparse ones. Vectors of tokens: "maxsim" or "meanmaxsim".
   [[nodiscard]] const std::string& similarity() const noexcept;
   /// The module files that were read, beside ModelInfo::files.
   [[nodiscard]] const std::vector<std::string>& files() const noexcept;
@@ -62,15 +79,23 @@ class Embedder {
   /// All that decides the bytes and is not the model's: an object for the manifest, from which `reopen` works.
   [[nodiscard]] Json recipe() const;
 
-  /// A row ready to run: prompt put in front, lower-cased and cut as the folder says. Errors: as Model::tokenize.
+  /// A row ready to run: prompt put in front, lower-cased, cut and expanded as the folder says. Errors: as
+  /// Model::tokenize.
   [[nodiscard]] Result<ModelRow> tokenize(const TextRow& row) const;
-  /// Runs a batch (Model::append, rows from `tokenize`) on the calling thread; the vector of each sequence arrives
-  /// whole as one frame of site 0, [1, width] float32. Errors: as Model::run.
+  /// The tokens of such a row that get a vector of their own, ascending. For kTokens.
+  [[nodiscard]] std::vector<std::int32_t> vector_places(const ModelRow& row) const;
+  /// Appends a row from `tokenize` to a batch.
+  void append(Batch& batch, const ModelRow& row, std::int64_t row_number, std::uint64_t tag) const;
+  /// Runs a batch on the calling thread. What is made of a sequence arrives whole: as one frame of site 0, [1, width]
+  /// or [vector_places, width] float32, or for kSparse as two, indices I32 and values F32 of sites 0 and 1, [1,
+  /// entries]. A sequence of which nothing is kept has frames without elements. Errors: as Model::run.
   [[nodiscard]] Status run(const Batch& batch, Sink& sink) const;
 
   /// `tokenize` of every row, by several threads; 0: all cores.
   [[nodiscard]] std::vector<Result<ModelRow>> tokenize(std::span<const TextRow> rows, int threads) const;
-  /// The vectors of rows that `tokenize` made, [rows, width]. Errors: as run.
+  /// What is made of rows that `tokenize` made. Errors: as run.
+  [[nodiscard]] Result<std::vector<TextVectors>> vectors(std::span<const ModelRow> rows, int threads) const;
+  /// The vectors of rows that `tokenize` made, [rows, width]. Errors: as run; kUsage for other kinds than kDense.
   [[nodiscard]] Result<std::vector<float>> embed(std::span<const ModelRow> rows, int threads) const;
   /// The vectors of all rows, [rows, width]. Errors: as tokenize (naming the row's index), run.
   [[nodiscard]] Result<std::vector<float>> embed(std::span<const TextRow> rows, int threads) const;

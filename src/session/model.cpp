@@ -95,7 +95,7 @@ Status open_folder(const std::string& folder, const OpenOptions& options, ModelS
   const Family* family = nullptr;
   LAYERSCOPE_TRY(read_config(folder + "/config.json", state, family));
   LAYERSCOPE_ASSIGN(state.checkpoint, open_checkpoint(folder));
-  LAYERSCOPE_ASSIGN(state.bindings, bind(state.spec, *family, *state.checkpoint, folder));
+  LAYERSCOPE_ASSIGN(state.bindings, bind(state.spec, *family, *state.checkpoint, folder, options.other_tensors));
   if (state.spec.head) {
     const std::string missing = missing_of_head(state.spec, state.bindings);
     if (!missing.empty()) {
@@ -113,6 +113,7 @@ Status open_folder(const std::string& folder, const OpenOptions& options, ModelS
     if (options.lower_case) {
       LAYERSCOPE_TRY(state.tokenizer->lower_first());
     }
+    for (const std::string& token : options.whole_tokens) LAYERSCOPE_TRY(state.tokenizer->keep_whole(token));
     state.info.files.insert(state.info.files.end(), tokenizer.files.begin(), tokenizer.files.end());
     state.info.tokenizer_hash = state.tokenizer->hash();
     state.info.has_tokenizer = true;

@@ -2,267 +2,102 @@
 
 #include <algorithm>
 #include <array>
-#include <cmath>
-#include <cstring>
 #include <filesystem>
-#include <string>
-#include <vector>
 
-#include "base/half.h"
 #include "base/try.h"
 #include "base/utf8.h"
-#include "checkpoint/checkpoint.h"
 #include "session/module_files.h"
+#include "session/module_readers.h"
+#include "session/sparse_modules.h"
+#include "session/token_modules.h"
 
 namespace layerscope {
 namespace {
 
-Error refused(const std::string& file, const std::string& what) { return {ErrorCode::kModel, file + ": " + what}; }
-
-struct ModeName {
-  std::string_view name, old_switch;
-  Pooling pooling;
-};
-// The order in which the switches of the old format concatenate.
-constexpr std::array kModes{ModeName{"cls", "pooling_mode_cls_token", Pooling::kCls},
-                            ModeName{"max", "pooling_mode_max_tokens", Pooling::kMax},
-                            ModeName{"mean", "pooling_mode_mean_tokens", Pooling::kMean},
-                            ModeName{"mean_sqrt_len_tokens", "pooling_mode_mean_sqrt_len_tokens", Pooling::kMeanSqrt},
-                            ModeName{"weightedmean", "pooling_mode_weightedmean_tokens", Pooling::kWeightedMean},
-                            ModeName{"lasttoken", "pooling_mode_lasttoken", Pooling::kLast}};
-
-struct ActivationName {
-  std::string_view name;
-  DenseActivation activation;
-};
-constexpr std::array kActivations{ActivationName{"Identity", DenseActivation::kIdentity},
-                                  ActivationName{"Tanh", DenseActivation::kTanh},
-                                  ActivationName{"ReLU", DenseActivation::kRelu},
-                                  ActivationName{"ReLU6", DenseActivation::kRelu6},
-                                  ActivationName{"LeakyReLU", DenseActivation::kLeakyRelu},
-                                  ActivationName{"GELU", DenseActivation::kGelu},
-                                  ActivationName{"SiLU", DenseActivation::kSilu},
-                                  ActivationName{"Sigmoid", DenseActivation::kSigmoid},
-                                  ActivationName{"ELU", DenseActivation::kElu},
-                                  ActivationName{"Softplus", DenseActivation::kSoftplus},
-                                  ActivationName{"Mish", DenseActivation::kMish}};
-
-std::string_view last_part(std::string_view dotted) { return dotted.substr(dotted.rfind('.') + 1); }
-
-template <class Table>
-std::string names_of(const Table& table) {
-  std::string text;
-  for (const auto& row : table) text += (text.empty() ? "" : ", ") + std::string(row.name);
-  return text;
-}
-
-void add_mode(SettingsFile& file, const Json& name, std::vector<Pooling>& modes) {
-  const auto found = std::find_if(kModes.begin(), kModes.end(), [&](const ModeName& mode) {
-    return name.string() != nullptr && mode.name == *name.string();
-  });
-  if (found == kModes.end())
-    return file.refuse("pooling_mode", "is " + printable(name.dump()) + ", known are " + names_of(kModes));
-  modes.push_back(found->pooling);
-}
-
-Result<PoolingModule> read_pooling(const std::string& path) {
-  LAYERSCOPE_ASSIGN(SettingsFile file, SettingsFile::open(path));
-  file.expect_only({"word_embedding_dimension", "embedding_dimension", "pooling_mode", "include_prompt",
-                    "pooling_mode_cls_token", "pooling_mode_max_tokens", "pooling_mode_mean_tokens",
-                    "pooling_mode_mean_sqrt_len_tokens", "pooling_mode_weightedmean_tokens", "pooling_mode_lasttoken"});
-  PoolingModule module{.modes = {}, .include_prompt = file.boolean("include_prompt", true), .config = path};
-  const std::optional<std::int64_t> old_dimension = file.size("word_embedding_dimension");
-  module.dimension = file.size("embedding_dimension");
-  if (!module.dimension) module.dimension = old_dimension;
-  if (!module.dimension && file.status()) file.refuse("embedding_dimension", "is missing");
-  if (const Json* mode = file.find("pooling_mode"); mode != nullptr && mode->array() != nullptr) {
-    for (const Json& name : *mode->array()) add_mode(file, name, module.modes);
-    if (module.modes.empty()) file.refuse("pooling_mode", "is an empty list");
-  } else if (mode != nullptr) {
-    add_mode(file, *mode, module.modes);
-  } else {
-    for (const ModeName& known : kModes) {
-      if (file.boolean(known.old_switch, false)) module.modes.push_back(known.pooling);
-    }
-    if (module.modes.empty()) module.modes = {Pooling::kMean};
-  }
-  LAYERSCOPE_TRY(file.status());
-  return module;
-}
-
-// A tensor of a module as float32.
-Result<std::vector<float>> floats_of(const Checkpoint& weights, const std::string& name, const Shape& shape,
-                                     const std::string& config) {
-  const std::string& path = weights.files().front();
-  const SourceTensor* tensor = weights.find(name);
-  if (tensor == nullptr) return refused(path, "lacks tensor \"" + name + "\", which " + config + " asks for");
-  if (!(tensor->view.shape == shape)) {
-    return refused(path, "tensor \"" + name + "\" has shape " + tensor->view.shape.text() + ", " + config +
-                             " asks for " + shape.text());
-  }
-  std::vector<float> values(static_cast<std::size_t>(shape.elements()));
-  const std::byte* data = tensor->view.data;
-  const std::size_t size = dtype_size(tensor->view.dtype);
-  for (float& value : values) {
-    std::uint16_t half = 0;
-    double wide = 0;
-    switch (tensor->view.dtype) {
-      case DType::kF32: std::memcpy(&value, data, size); break;
-      case DType::kF16: std::memcpy(&half, data, size), value = f16_to_float(half); break;
-      case DType::kBF16: std::memcpy(&half, data, size), value = bf16_to_float(half); break;
-      case DType::kF64: std::memcpy(&wide, data, size), value = static_cast<float>(wide); break;
-      default: return refused(path, "tensor \"" + name + "\" is no float tensor");
-    }
-    if (!std::isfinite(value)) return refused(path, "tensor \"" + name + "\" holds a value that is not finite");
-    data += size;
-  }
-  return values;
-}
-
-Status only_tensors(const Checkpoint& weights, std::size_t expected, const std::string& config) {
-  if (weights.tensors().size() == expected) return {};
-  return refused(weights.files().front(), "holds " + std::to_string(weights.tensors().size()) + " tensors, " + config +
-                                              " asks for " + std::to_string(expected));
-}
-
-constexpr std::string_view kVector = "sentence_embedding";
-
-void expect_vector(SettingsFile& file) {
-  for (const std::string_view key : {"module_input_name", "module_output_name"}) {
-    const std::string name = file.text(key, kVector);
-    if (name != kVector)
-      file.refuse(key, "is \"" + printable(name) + "\", only " + std::string(kVector) + " is supported");
-  }
-}
-
-Result<DenseModule> read_dense(const std::string& folder, std::vector<std::string>& files) {
-  const std::string path = folder + "/config.json";
-  LAYERSCOPE_ASSIGN(SettingsFile file, SettingsFile::open(path));
-  expect_vector(file);
-  DenseModule dense{.config = path};
-  const std::optional<std::int64_t> inputs = file.size("in_features"), outputs = file.size("out_features");
-  if (!inputs) file.refuse("in_features", "is missing");
-  if (!outputs) file.refuse("out_features", "is missing");
-  const bool bias = file.boolean("bias", true);
-  dense.use_residual = file.boolean("use_residual", false);
-  const std::string name = file.text("activation_function", "torch.nn.modules.activation.Tanh");
-  const auto found = std::find_if(kActivations.begin(), kActivations.end(), [&](const ActivationName& known) {
-    return name.starts_with("torch.nn.") && known.name == last_part(name);
-  });
-  if (found == kActivations.end())
-    file.refuse("activation_function",
-                "is \"" + printable(name) + "\", known of torch.nn are " + names_of(kActivations));
-  else
-    dense.activation = found->activation;
-  LAYERSCOPE_TRY(file.status());
-  dense.inputs = *inputs;
-  dense.outputs = *outputs;
-
-  LAYERSCOPE_ASSIGN(const auto weights, open_checkpoint(folder));
-  const Shape matrix = {dense.outputs, dense.inputs};
-  LAYERSCOPE_ASSIGN(dense.weight, floats_of(*weights, "linear.weight", matrix, path));
-  if (bias) {
-    LAYERSCOPE_ASSIGN(dense.bias, floats_of(*weights, "linear.bias", {dense.outputs}, path));
-  }
-  const bool projected = dense.use_residual && dense.inputs != dense.outputs;
-  if (projected) {
-    LAYERSCOPE_ASSIGN(dense.residual, floats_of(*weights, "residual.weight", matrix, path));
-  }
-  LAYERSCOPE_TRY(only_tensors(*weights, 1U + (bias ? 1U : 0U) + (projected ? 1U : 0U), path));
-  files.push_back(path);
-  files.insert(files.end(), weights->files().begin(), weights->files().end());
-  return dense;
-}
-
-Result<LayerNormModule> read_layer_norm(const std::string& folder, std::vector<std::string>& files) {
-  LayerNormModule norm{.weight = {}, .bias = {}, .config = folder + "/config.json"};
-  LAYERSCOPE_ASSIGN(SettingsFile file, SettingsFile::open(norm.config));
-  const std::optional<std::int64_t> dimension = file.size("dimension");
-  if (!dimension) file.refuse("dimension", "is missing");
-  LAYERSCOPE_TRY(file.status());
-  LAYERSCOPE_ASSIGN(const auto weights, open_checkpoint(folder));
-  LAYERSCOPE_ASSIGN(norm.weight, floats_of(*weights, "norm.weight", {*dimension}, norm.config));
-  LAYERSCOPE_ASSIGN(norm.bias, floats_of(*weights, "norm.bias", {*dimension}, norm.config));
-  LAYERSCOPE_TRY(only_tensors(*weights, 2, norm.config));
-  files.push_back(norm.config);
-  files.insert(files.end(), weights->files().begin(), weights->files().end());
-  return norm;
-}
-
-Status read_normalize(const std::string& folder, std::vector<std::string>& files) {
-  const std::string path = folder + "/config.json";
-  if (!file_exists(path)) return {};
-  LAYERSCOPE_ASSIGN(SettingsFile file, SettingsFile::open(path));
-  expect_vector(file);
-  files.push_back(path);
-  return file.status();
-}
-
-// One entry of modules.json behind the first.
-Status read_module(const std::string& list, std::string_view kind, const std::string& type, const std::string& folder,
-                   bool& pooled, SentenceModules& modules) {
-  const std::string shown = "\"type\" \"" + printable(type) + "\"";
-  if (kind == "Transformer") return refused(list, shown + " stands in a place other than the first");
+// One entry of modules.json behind the first, where vectors of texts are made.
+Status read_module(const std::string& list, const ListedModule& module, bool& pooled, SentenceModules& modules) {
+  const std::string_view kind = module.kind();
+  const std::string shown = "\"type\" \"" + printable(module.type) + "\"";
+  if (kind == "Transformer") return refused_module(list, shown + " stands in a place other than the first");
   if (kind == "Dropout") return {};
   if (kind == "Pooling") {
-    if (pooled) return refused(list, shown + " stands there twice");
+    if (pooled) return refused_module(list, shown + " stands there twice");
     pooled = true;
-    LAYERSCOPE_ASSIGN(modules.pooling, read_pooling(folder + "/config.json"));
+    LAYERSCOPE_ASSIGN(modules.pooling, read_pooling(module.folder + "/config.json"));
     modules.files.push_back(modules.pooling.config);
     return {};
   }
   if (kind != "Dense" && kind != "LayerNorm" && kind != "Normalize")
-    return refused(list,
-                   shown + " is not supported (Transformer, Pooling, Dense, LayerNorm, Normalize and Dropout are)");
-  if (!pooled) return refused(list, shown + " stands before a Pooling module: vectors of tokens are not made here");
+    return refused_module(
+        list, shown + " is not supported (Transformer, Pooling, Dense, LayerNorm, Normalize and Dropout are)");
+  if (!pooled) return refused_module(list, shown + " stands before the Pooling module");
   if (kind == "Dense") {
-    LAYERSCOPE_ASSIGN(DenseModule dense, read_dense(folder, modules.files));
+    LAYERSCOPE_ASSIGN(DenseModule dense, read_dense(module.folder, {kSentenceInput}, modules.files));
     modules.after.emplace_back(std::move(dense));
   } else if (kind == "LayerNorm") {
-    LAYERSCOPE_ASSIGN(LayerNormModule norm, read_layer_norm(folder, modules.files));
+    LAYERSCOPE_ASSIGN(LayerNormModule norm, read_layer_norm(module.folder, modules.files));
     modules.after.emplace_back(std::move(norm));
   } else {
-    LAYERSCOPE_TRY(read_normalize(folder, modules.files));
+    LAYERSCOPE_TRY(read_normalize(module.folder, kSentenceInput, modules.files));
     modules.after.emplace_back(NormalizeModule{});
   }
   return {};
 }
 
-Status read_list(const std::string& folder, SentenceModules& modules) {
-  const std::string path = folder + "/modules.json";
+// The entries of modules.json; the model's folder is that of the first.
+Result<std::vector<ListedModule>> read_list(const std::string& folder, const std::string& path) {
   LAYERSCOPE_ASSIGN(const Json json, read_json_file(path, ErrorCode::kModel));
-  if (json.array() == nullptr || json.array()->empty()) return refused(path, "is no list of modules");
-  modules.files.push_back(path);
-  bool pooled = false, first = true;
+  if (json.array() == nullptr || json.array()->empty()) return refused_module(path, "is no list of modules");
+  std::vector<ListedModule> list;
   for (const Json& entry : *json.array()) {
     const Json *type = entry.find("type"), *place = entry.find("path");
-    if (type == nullptr || type->string() == nullptr) return refused(path, "a module has no \"type\"");
-    if (place == nullptr || place->string() == nullptr) return refused(path, "a module has no \"path\"");
-    if (!type->string()->starts_with("sentence_transformers.")) {
-      return refused(path,
-                     "\"type\" \"" + printable(*type->string()) + "\" is code of the folder's own, which is never run");
-    }
-    LAYERSCOPE_ASSIGN(const std::string at, inside_folder(folder, *place->string(), path));
-    const std::string_view kind = last_part(*type->string());
-    if (first && kind != "Transformer")
-      return refused(path, "\"type\" \"" + printable(*type->string()) + "\" is first, expected a Transformer");
-    if (!first) LAYERSCOPE_TRY(read_module(path, kind, *type->string(), at, pooled, modules));
-    if (first) modules.model_folder = at;
-    first = false;
+    if (type == nullptr || type->string() == nullptr) return refused_module(path, "a module has no \"type\"");
+    if (place == nullptr || place->string() == nullptr) return refused_module(path, "a module has no \"path\"");
+    const std::string& name = *type->string();
+    const bool known = name.starts_with("sentence_transformers.") || name == "pylate.models.Dense.Dense";
+    if (!known)
+      return refused_module(path,
+                            "\"type\" \"" + printable(name) + "\" is code of the folder's own, which is never run");
+    LAYERSCOPE_ASSIGN(std::string at, inside_folder(folder, *place->string(), path));
+    list.push_back({name, std::move(at)});
   }
-  return pooled ? Status() : refused(path, "lists no Pooling module, so that no vector of a text is made");
+  const std::string_view first = list.front().kind();
+  if (first != "Transformer" && first != "MLMTransformer")
+    return refused_module(path, "\"type\" \"" + printable(list.front().type) + "\" is first, expected a Transformer");
+  return list;
+}
+
+// The kind of vectors that a list of modules makes.
+VectorKind kind_of(const std::vector<ListedModule>& list) {
+  const auto lists = [&](std::string_view kind) {
+    return std::any_of(list.begin(), list.end(), [&](const ListedModule& module) { return module.kind() == kind; });
+  };
+  if (lists("SpladePooling") || lists("MLMTransformer")) return VectorKind::kSparse;
+  return lists("Pooling") || !(lists("Dense") || lists("MultiVectorMask")) ? VectorKind::kDense : VectorKind::kTokens;
+}
+
+// A special token as tokenizer files have it: its text, or an object around that.
+std::string token_text(const Json* token) {
+  if (token != nullptr && token->object() != nullptr) token = token->find("content");
+  return token == nullptr || token->string() == nullptr ? std::string() : *token->string();
+}
+
+// The first architecture that config.json names.
+Result<std::string> architecture(const std::string& folder) {
+  LAYERSCOPE_ASSIGN(const SettingsFile config, SettingsFile::open(folder + "/config.json"));
+  const Json* names = config.find("architectures");
+  const bool named = names != nullptr && names->array() != nullptr && !names->array()->empty() &&
+                     names->array()->front().string() != nullptr;
+  return named ? *names->array()->front().string() : std::string();
 }
 
 // config.json and tokenizer_config.json: what the Transformer module takes from them.
-Status read_model_files(SentenceModules& modules, bool with_list) {
+Status read_model_files(SentenceModules& modules, const std::string& named, bool with_list) {
   LAYERSCOPE_ASSIGN(const SettingsFile config, SettingsFile::open(modules.model_folder + "/config.json"));
-  const Json* names = config.find("architectures");
-  const bool causal = names != nullptr && names->array() != nullptr && !names->array()->empty() &&
-                      names->array()->front().string() != nullptr &&
-                      names->array()->front().string()->ends_with("ForCausalLM");
   const Json* is_causal = config.find("is_causal");
   const bool both_ways = is_causal != nullptr && is_causal->boolean() != nullptr && !*is_causal->boolean();
-  if (!with_list) modules.pooling.modes = {causal && !both_ways ? Pooling::kLast : Pooling::kMean};
+  const bool causal = named.ends_with("ForCausalLM") && !both_ways;
+  if (!with_list) modules.pooling.modes = {causal ? Pooling::kLast : Pooling::kMean};
 
   const auto take_limit = [&](const Json* value) {
     if (value == nullptr || value->integer() == nullptr || *value->integer() < 1) return;
@@ -274,7 +109,15 @@ Status read_model_files(SentenceModules& modules, bool with_list) {
     LAYERSCOPE_ASSIGN(const SettingsFile tokenizer, SettingsFile::open(path));
     take_limit(tokenizer.find("model_max_length"));
     if (tokenizer.find("chat_template") != nullptr) modules.chat_template = path;
+    modules.mask_token = token_text(tokenizer.find("mask_token"));
+    const Json* side = tokenizer.find("padding_side");
+    modules.pads_left = side != nullptr && side->string() != nullptr && *side->string() == "left";
     modules.files.push_back(path);
+  }
+  const std::string named_tokens = modules.model_folder + "/special_tokens_map.json";
+  if (modules.mask_token.empty() && file_exists(named_tokens)) {
+    LAYERSCOPE_ASSIGN(const SettingsFile map, SettingsFile::open(named_tokens));
+    modules.mask_token = token_text(map.find("mask_token"));
   }
   const std::string chat = modules.model_folder + "/chat_template.jinja";
   if (file_exists(chat)) modules.chat_template = chat;
@@ -293,14 +136,15 @@ std::vector<std::string> transformer_settings(const std::string& folder) {
   return paths;
 }
 
-Status read_transformer(SentenceModules& modules) {
+Status read_transformer(SentenceModules& modules, bool masked_model) {
   for (const std::string& path : transformer_settings(modules.model_folder)) {
     LAYERSCOPE_ASSIGN(SettingsFile file, SettingsFile::open(path));
     if (const std::optional<std::int64_t> limit = file.size("max_seq_length")) modules.max_length = limit;
     modules.lower_case = file.boolean("do_lower_case", false);
-    const std::string task = file.text("transformer_task", "feature-extraction");
-    if (task != "feature-extraction")
-      file.refuse("transformer_task", "is \"" + printable(task) + "\", supported is feature-extraction");
+    const std::string_view expected = modules.kind == VectorKind::kSparse ? "fill-mask" : "feature-extraction";
+    const std::string task = file.text("transformer_task", masked_model ? "fill-mask" : "feature-extraction");
+    if (task != expected)
+      file.refuse("transformer_task", "is \"" + printable(task) + "\", supported here is " + std::string(expected));
     const std::string output = file.text("module_output_name", "token_embeddings");
     if (output != "token_embeddings")
       file.refuse("module_output_name", "is \"" + printable(output) + "\", supported is token_embeddings");
@@ -308,6 +152,7 @@ Status read_transformer(SentenceModules& modules) {
       file.refuse("processing_kwargs", "is " + printable(extra->dump()) + ", which is not supported");
     if (const Json* ways = file.find("modality_config"); ways != nullptr && ways->find("message") == nullptr)
       modules.chat_template.clear();
+    if (modules.kind == VectorKind::kTokens) read_token_lengths(file, modules.tokens);
     modules.files.push_back(path);
     return file.status();
   }
@@ -333,35 +178,110 @@ Status read_prompts(SettingsFile& file, SentenceModules& modules) {
   return file.status();
 }
 
-Status read_sentence_settings(const std::string& folder, SentenceModules& modules) {
-  const std::string path = folder + "/config_sentence_transformers.json";
-  if (!file_exists(path)) return {};
-  LAYERSCOPE_ASSIGN(SettingsFile file, SettingsFile::open(path));
-  modules.files.push_back(path);
-  const std::string type = file.text("model_type", "SentenceTransformer");
-  if (type != "SentenceTransformer")
-    file.refuse("model_type", "is \"" + printable(type) + "\", supported is SentenceTransformer");
-  modules.truncate_dim = file.size("truncate_dim");
-  const std::string similarity = file.text("similarity_fn_name", "cosine");
-  for (const std::string_view known : {"cosine", "dot", "euclidean", "manhattan"}) {
-    if (similarity == known) modules.similarity = similarity;
+// config_sentence_transformers.json: prompts, similarity, and which program saved the folder.
+Status read_sentence_settings(SettingsFile& file, SentenceModules& modules) {
+  modules.files.push_back(file.path());
+  const std::string type = file.text("model_type", "");
+  const auto expect = [&](std::initializer_list<std::string_view> types, std::initializer_list<std::string_view> ways) {
+    if (!type.empty() && std::find(types.begin(), types.end(), type) == types.end())
+      file.refuse("model_type",
+                  "is \"" + printable(type) + "\", supported for these modules is " + std::string(*types.begin()));
+    const std::string similarity = file.text("similarity_fn_name", "");
+    for (const std::string_view known : ways) {
+      if (similarity == known) modules.similarity = similarity;
+    }
+  };
+  if (modules.kind == VectorKind::kTokens) {
+    expect({"MultiVectorEncoder", "ColBERT", "SentenceTransformer"}, {"maxsim", "meanmaxsim"});
+  } else {
+    const std::string_view saved = modules.kind == VectorKind::kSparse ? "SparseEncoder" : "SentenceTransformer";
+    expect({saved}, {"cosine", "dot", "euclidean", "manhattan"});
+    modules.truncate_dim = file.size("truncate_dim");
   }
   return read_prompts(file, modules);
 }
 
+std::string default_similarity(VectorKind kind) {
+  return kind == VectorKind::kDense ? "cosine" : kind == VectorKind::kTokens ? "maxsim" : "dot";
+}
+
+Status read_listed(const std::string& folder, SentenceModules& modules) {
+  const std::string path = folder + "/modules.json";
+  LAYERSCOPE_ASSIGN(const std::vector<ListedModule> list, read_list(folder, path));
+  modules.files.push_back(path);
+  modules.model_folder = list.front().folder;
+  modules.kind = kind_of(list);
+  modules.similarity = default_similarity(modules.kind);
+  LAYERSCOPE_ASSIGN(const std::string named, architecture(modules.model_folder));
+  LAYERSCOPE_TRY(read_model_files(modules, named, true));
+  LAYERSCOPE_TRY(read_transformer(modules, list.front().kind() == "MLMTransformer"));
+  std::optional<SettingsFile> settings;
+  if (const std::string file = folder + "/config_sentence_transformers.json"; file_exists(file)) {
+    LAYERSCOPE_ASSIGN(settings, SettingsFile::open(file));
+    LAYERSCOPE_TRY(read_sentence_settings(*settings, modules));
+  }
+  SettingsFile* const saved = settings ? &*settings : nullptr;
+  if (modules.kind == VectorKind::kTokens) return read_token_modules(list, path, saved, modules);
+  if (modules.kind == VectorKind::kSparse) return read_sparse_modules(list, path, saved, modules);
+  bool pooled = false;
+  for (std::size_t i = 1; i < list.size(); ++i) LAYERSCOPE_TRY(read_module(path, list[i], pooled, modules));
+  return pooled ? Status() : refused_module(path, "lists no Pooling module, so that no vector of a text is made");
+}
+
+// Vectors of another kind than the folder's own, where it has a head for them.
+Status read_other_kind(const std::string& folder, VectorKind kind, SentenceModules& modules) {
+  bool there = false;
+  const std::string config = modules.model_folder + "/config.json";
+  LAYERSCOPE_ASSIGN(const std::string named, architecture(modules.model_folder));
+  if (modules.kind == VectorKind::kDense && kind == VectorKind::kTokens) {
+    LAYERSCOPE_ASSIGN(there, read_token_head(modules));
+  } else if (modules.kind == VectorKind::kDense) {
+    LAYERSCOPE_ASSIGN(there, read_sparse_head(modules));
+    if (!there && named.ends_with("ForMaskedLM")) {
+      there = true;
+      modules.kind = kind;
+      modules.sparse.head = SpladeHead{.config = config};
+    }
+  }
+  modules.similarity = default_similarity(kind);
+  if (there) return {};
+  std::string missing;
+  if (modules.kind == VectorKind::kDense)
+    missing = kind == VectorKind::kTokens ? ": neither modules.json nor colbert_linear.safetensors projects its tokens"
+                                          : ": it has neither SpladePooling, nor sparse_linear.safetensors, nor a "
+                                            "ForMaskedLM architecture";
+  return Error{ErrorCode::kUsage, folder + ": --vectors " + std::string(vector_kind_name(kind)) +
+                                      ", but this folder makes " + std::string(vector_kind_name(modules.kind)) +
+                                      " vectors" + missing};
+}
+
+constexpr std::array kKinds{std::pair{VectorKind::kDense, "dense"}, std::pair{VectorKind::kTokens, "tokens"},
+                            std::pair{VectorKind::kSparse, "sparse"}};
+
 }  // namespace
 
-Result<SentenceModules> read_modules(const std::string& folder) {
+std::string_view vector_kind_name(VectorKind kind) noexcept { return kKinds[static_cast<std::size_t>(kind)].second; }
+
+std::optional<VectorKind> vector_kind_from_name(std::string_view name) noexcept {
+  for (const auto& [kind, known] : kKinds) {
+    if (name == known) return kind;
+  }
+  return std::nullopt;
+}
+
+Result<SentenceModules> read_modules(const std::string& folder, std::optional<VectorKind> kind) {
   SentenceModules modules{.model_folder = folder};
-  const bool with_list = file_exists(folder + "/modules.json");
-  if (with_list) {
-    LAYERSCOPE_TRY(read_list(folder, modules));
+  if (file_exists(folder + "/modules.json")) {
+    LAYERSCOPE_TRY(read_listed(folder, modules));
+  } else {
+    LAYERSCOPE_ASSIGN(const std::string named, architecture(folder));
+    LAYERSCOPE_TRY(read_model_files(modules, named, false));
+    if (named == "HF_ColBERT") {
+      LAYERSCOPE_TRY(read_colbert(modules));
+      modules.similarity = default_similarity(modules.kind);
+    }
   }
-  LAYERSCOPE_TRY(read_model_files(modules, with_list));
-  if (with_list) {
-    LAYERSCOPE_TRY(read_transformer(modules));
-    LAYERSCOPE_TRY(read_sentence_settings(folder, modules));
-  }
+  if (kind && *kind != modules.kind) LAYERSCOPE_TRY(read_other_kind(folder, *kind, modules));
   return modules;
 }
 

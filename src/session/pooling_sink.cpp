@@ -3,6 +3,7 @@
 #include <algorithm>
 
 #include "base/try.h"
+#include "session/token_sink.h"
 
 namespace layerscope {
 
@@ -17,11 +18,7 @@ PoolingSink::PoolingSink(const std::vector<Pooling>& modes, std::int64_t skip, c
 
 Status PoolingSink::accept(const StateFrame& frame) {
   if (frame.first_row == 0) {
-    const auto found =
-        std::find(batch_.tags.begin() + static_cast<std::ptrdiff_t>(sequence_), batch_.tags.end(), frame.tag);
-    const auto place =
-        found != batch_.tags.end() ? found : std::find(batch_.tags.begin(), batch_.tags.end(), frame.tag);
-    sequence_ = static_cast<std::size_t>(place - batch_.tags.begin());
+    sequence_ = sequence_of(batch_, frame.tag, sequence_);
     length_ = offsets_[sequence_ + 1] - offsets_[sequence_];
     for (std::size_t mode = 0; mode < modes_.size(); ++mode)
       pools_[mode].begin(modes_[mode], frame.rows.width, length_, skip_);

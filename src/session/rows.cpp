@@ -102,6 +102,36 @@ Status check_parts(const ModelState& state, const TextRow& row) {
   return {};
 }
 
+// Tokens that nobody attends to need every meeting of tokens to be an attention that reaches all keys.
+Status check_unattended(const Stack& stack, const Batch::Input& input) {
+  std::optional<std::int64_t> window;
+  for (const Block& block : stack.blocks) {
+    for (const Step& step : block.steps) {
+      const auto* attention = std::get_if<Attention>(&step.mixer);
+      const bool mixes = std::holds_alternative<ShortConv>(step.mixer) || std::holds_alternative<TokenConv>(step.mixer);
+      if (mixes || (attention != nullptr && std::holds_alternative<Disentangled>(attention->score)))
+        return Error{ErrorCode::kUsage,
+                     "tokens of this model meet in other ways than plain attention, so that none "
+                     "can be left unattended"};
+      if (attention != nullptr && attention->window) window = smaller(window, attention->window);
+    }
+  }
+  if (stack.embedding.rescale)
+    return Error{ErrorCode::kUsage,
+                 "this model rescales its rows by their mask tokens, so that none can be left "
+                 "unattended"};
+  for (std::size_t s = 0; s < input.unattended.size(); ++s) {
+    const std::int64_t length = input.offsets[s + 1] - input.offsets[s], hidden = input.unattended[s];
+    if (hidden < 0 || (hidden > 0 && hidden >= length)) return bad("a sequence has no attended token left");
+    if (hidden > 0 && window && length > *window) {
+      return bad("a sequence of " + std::to_string(length) +
+                 " tokens, of which the last are not attended to, does not " + "fit into the model's window of " +
+                 std::to_string(*window));
+    }
+  }
+  return {};
+}
+
 }  // namespace
 
 Result<ModelRow> make_row(const ModelState& state, const TextRow& row, const TokenizeOptions& options) {
@@ -159,6 +189,10 @@ Status check_batch(const ModelState& state, const Batch& batch) {
         return bad("a batch holds id " + std::to_string(id) + " beyond the vocabulary");
     }
     LAYERSCOPE_TRY(check_types(state, input.type_ids));
+    if (!input.unattended.empty()) {
+      if (input.unattended.size() != sequences) return bad("a batch says for some sequences only what is unattended");
+      LAYERSCOPE_TRY(check_unattended(**stack, input));
+    }
     const std::optional<std::int64_t> limit = position_limit(**stack);
     for (std::size_t s = 0; limit && s < sequences; ++s) {
       if (input.offsets[s + 1] - input.offsets[s] > *limit)

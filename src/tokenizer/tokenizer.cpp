@@ -179,6 +179,13 @@ Status Tokenizer::lower_first() {
   return {};
 }
 
+Status Tokenizer::keep_whole(std::string_view text) {
+  char* message = nullptr;
+  const int kind = layerscope_tokenizer_keep_whole(state_->tokenizer.get(), text.data(), text.size(), &message);
+  if (kind != LAYERSCOPE_TOKENIZER_OK) return to_error(kind, message, state_->path);
+  return {};
+}
+
 Result<Encoding> Tokenizer::encode(std::string_view text, std::optional<std::string_view> pair,
                                    const EncodeOptions& options) const {
   const std::size_t pair_size = pair ? pair->size() : 0;

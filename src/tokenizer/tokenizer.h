@@ -46,6 +46,10 @@ class Tokenizer {
   /// Lower-cases every text before anything else, unless the tokenizer has such a step: `do_lower_case` of
   /// sentence-transformers. To be called before the tokenizer is used. Errors: kModel.
   [[nodiscard]] Status lower_first();
+  /// Takes `text` as one special token wherever a row holds it, without normalisation: markers such as "[unused0] "
+  /// that a model was trained with as ids. Where the vocabulary lacks it, its first word is taken; where it lacks that
+  /// too, nothing changes. To be called before the tokenizer is used. Errors: kModel.
+  [[nodiscard]] Status keep_whole(std::string_view text);
   ~Tokenizer();
   Tokenizer(const Tokenizer&) = delete;
   Tokenizer& operator=(const Tokenizer&) = delete;

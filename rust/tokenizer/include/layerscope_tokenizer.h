@@ -50,6 +50,9 @@ int layerscope_tokenizer_load_folder(const layerscope_file* files, size_t count,
 /* Lower-cases every text before the tokenizer's own normalisation, unless that names lower-casing as a step. To be
  * called before the tokenizer is shared. */
 int layerscope_tokenizer_lower_first(layerscope_tokenizer* tokenizer, char** error);
+/* Takes a text that is in the vocabulary, or else its first word, as one special token wherever a row holds it; does
+ * nothing where neither is there. To be called before the tokenizer is shared. */
+int layerscope_tokenizer_keep_whole(layerscope_tokenizer* tokenizer, const char* text, size_t size, char** error);
 void layerscope_tokenizer_free(layerscope_tokenizer* tokenizer);
 
 /* `pair` may be null. A negative `max_length` means no limit; otherwise special tokens count towards it. `target` asks

@@ -158,6 +158,19 @@ pub unsafe extern "C" fn layerscope_tokenizer_lower_first(tokenizer: *mut Loaded
 /// # Safety
 /// See the header.
 #[no_mangle]
+pub unsafe extern "C" fn layerscope_tokenizer_keep_whole(
+    tokenizer: *mut Loaded,
+    text: *const c_char,
+    size: usize,
+    error: *mut *mut c_char,
+) -> c_int {
+    let outcome = guarded(Kind::Model, || unsafe { &mut *tokenizer }.keep_whole(unsafe { utf8(text, size) }?));
+    unsafe { report(outcome, error, |()| ()) }
+}
+
+/// # Safety
+/// See the header.
+#[no_mangle]
 pub unsafe extern "C" fn layerscope_tokenizer_free(tokenizer: *mut Loaded) {
     if !tokenizer.is_null() {
         drop(unsafe { Box::from_raw(tokenizer) });

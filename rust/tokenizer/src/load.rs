@@ -5,7 +5,7 @@ use serde_json::{json, Value};
 use tokenizers::models::ModelWrapper;
 use tokenizers::normalizers::NormalizerWrapper;
 use tokenizers::processors::PostProcessorWrapper;
-use tokenizers::{Encoding, PostProcessor, Tokenizer};
+use tokenizers::{AddedToken, Encoding, PostProcessor, Tokenizer};
 
 use crate::guard::{Failure, Kind};
 use crate::numbers::Numbers;
@@ -73,6 +73,24 @@ impl Loaded {
             serde_json::from_value(json!({"type": "Sequence", "normalizers": steps})).map_err(wrong)?;
         let done = self.tokenizer.with_normalizer(Some(sequence));
         done.map(|_| ()).map_err(|e| Failure::new(Kind::Model, format!("the normalizer: {e}")))
+    }
+
+    /// Takes `text`, or else its first word, as one special token wherever a row holds it, if the vocabulary has it.
+    pub fn keep_whole(&mut self, text: &str) -> Result<(), Failure> {
+        let failure = |e: tokenizers::Error| Failure::new(Kind::Model, e.to_string());
+        let word = text.split_whitespace().next().unwrap_or_default();
+        for piece in [text, word] {
+            if word.is_empty() || self.tokenizer.token_to_id(piece).is_none() {
+                continue;
+            }
+            onig::start_budget(piece.len());
+            if self.tokenizer.encode_fast(piece, false).map_err(failure)?.get_tokens() != [piece] {
+                let token = AddedToken::from(piece, true).normalized(false);
+                self.tokenizer.add_special_tokens([token]).map_err(failure)?;
+            }
+            break;
+        }
+        Ok(())
     }
 
     /// Number of entries, added tokens included.
