@@ -19,13 +19,13 @@ ALLOWED = {
     "family": ["base", "spec"],
     "tap": ["base", "spec"],
     "backend": ["base", "kernels"],
+    "analysis": ["base", "backend"],
     "engine": ["base", "spec", "backend", "tap", "checkpoint/source.h"],
     "store": ["base", "tap", "spec"],
-    "analysis": ["base", "tap", "spec"],
     "hub": ["base", "checkpoint"],
     "session": ["base", "spec", "family", "checkpoint", "tokenizer", "backend", "tap", "engine"],
     "job": ["base", "spec", "tap", "engine", "tokenizer", "session", "store"],
-    "cli": ["base", "spec", "tap", "store", "session", "hub", "job"],
+    "cli": ["base", "spec", "tap", "store", "session", "hub", "job", "analysis"],
 }
 PUBLIC = "layerscope"
 INCLUDE = re.compile(r'^\s*#\s*include\s*([<"])([^>"]+)[>"]')

@@ -27,6 +27,8 @@ class ShardReader {
   [[nodiscard]] const ShardTensor* find(std::string_view name) const noexcept;
   [[nodiscard]] const File& file() const noexcept { return file_; }
   [[nodiscard]] std::uint64_t bytes() const noexcept { return data_begin_ + data_bytes_; }
+  /// Where the tensors' first data byte lies in the file.
+  [[nodiscard]] std::uint64_t data_begin() const noexcept { return data_begin_; }
   /// Fills `into` from byte `offset` of a tensor.
   [[nodiscard]] Status read(const ShardTensor& tensor, std::uint64_t offset, std::span<std::byte> into) const;
   /// A whole tensor of one dimension. Errors: kDamage if it is missing or of another type.
