@@ -8,7 +8,17 @@
 
 namespace layerscope::cli {
 
-enum class Command : std::uint8_t { kInspect, kTokenize, kStates, kEmbed, kVerify, kExport, kCompletion, kMan };
+enum class Command : std::uint8_t {
+  kInspect,
+  kTokenize,
+  kStates,
+  kEmbed,
+  kCluster,
+  kVerify,
+  kExport,
+  kCompletion,
+  kMan
+};
 
 enum class Flag : std::uint8_t {
   kInput,
@@ -32,6 +42,11 @@ enum class Flag : std::uint8_t {
   kNormalize,
   kNoNormalize,
   kPrecision,
+  kClusters,
+  kMaxIterations,
+  kNearest,
+  kSite,
+  kTexts,
   kOutput,
   kSaveDtype,
   kShardSize,
@@ -56,7 +71,7 @@ enum class Flag : std::uint8_t {
 inline constexpr std::size_t kFlagCount = static_cast<std::size_t>(Flag::kHelp) + 1;
 
 /// Headings under which --help and the manual page list flags.
-enum class FlagGroup : std::uint8_t { kInput, kObserve, kVector, kOutput, kPicture, kMachine, kMessages };
+enum class FlagGroup : std::uint8_t { kInput, kObserve, kVector, kCorpus, kOutput, kPicture, kMachine, kMessages };
 
 struct CommandRow {
   Command command;
