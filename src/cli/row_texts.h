@@ -1,19 +1,23 @@
-// The texts that stored rows came from.
+// The texts of some rows, found again in the file they came from.
 #pragma once
 
 #include <cstdint>
 #include <map>
+#include <span>
 #include <string>
-#include <vector>
 
 #include "layerscope/error.h"
+#include "store/manifest.h"
 
 namespace layerscope::cli {
 
-/// Reads the input that a run was made from (-i FILE) as far as it takes and returns the texts of these row numbers, a
-/// pair as "text | pair"; rows of ids have none. Errors: kRuntime for a file that cannot be read or that has no such
-/// row.
-[[nodiscard]] Result<std::map<std::int64_t, std::string>> texts_of_rows(const std::string& path,
-                                                                        std::vector<std::int64_t> numbers);
+/// The texts of rows `numbers` (any order) of a .txt or .jsonl file, by number; a pair's are joined by " | ". Rows that
+/// are not there, or hold ids, have none. Reads up to the last wanted row.
+[[nodiscard]] Result<std::map<std::int64_t, std::string>> row_texts(const std::string& path,
+                                                                    std::span<const std::int64_t> numbers);
+
+/// Whether `path` is the input that a run was made from, as far as its manifest knows (XXH3-128). Errors: kUsage if
+/// not.
+[[nodiscard]] Status check_texts(const std::string& path, const Manifest& manifest, const std::string& run);
 
 }  // namespace layerscope::cli
