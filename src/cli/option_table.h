@@ -14,6 +14,7 @@ enum class Command : std::uint8_t {
   kStates,
   kEmbed,
   kSearch,
+  kCluster,
   kVerify,
   kExport,
   kCompletion,
@@ -46,6 +47,9 @@ enum class Flag : std::uint8_t {
   kPrecision,
   kTopK,
   kMetric,
+  kClusters,
+  kMaxIterations,
+  kNearest,
   kSite,
   kModel,
   kTexts,
@@ -75,7 +79,7 @@ enum class Flag : std::uint8_t {
 inline constexpr std::size_t kFlagCount = static_cast<std::size_t>(Flag::kHelp) + 1;
 
 /// Headings under which --help and the manual page list flags.
-enum class FlagGroup : std::uint8_t { kInput, kObserve, kVector, kSearch, kOutput, kPicture, kMachine, kMessages };
+enum class FlagGroup : std::uint8_t { kInput, kObserve, kVector, kCorpus, kOutput, kPicture, kMachine, kMessages };
 
 struct CommandRow {
   Command command;
