@@ -23,7 +23,8 @@ PAGES = [ROOT / "docs/cli.md", ROOT / "docs/edits.md", ROOT / "docs/search.md", 
 BLOCK = re.compile(r"```(sh|console|python)\n(.*?)```(?:\n+```text\n(.*?)```)?", re.S)
 NUMBER = re.compile(r"[+-]?\d+\.\d+(?:e[+-]?\d+)?")
 # What examples show together with the program; such an example is left out where it is not installed.
-IMPORT = re.compile(r"^(?:import|from) .*?\b(faiss|numpy|usearch)\b", re.M)
+OTHERS = re.compile(r"\b(?:faiss|numpy|usearch)\b")
+IMPORT = re.compile(r"^(?:import|from) .*", re.M)
 BARS = re.compile("[▁▂▃▄▅▆▇█·]+")
 TOLERANCE = 0.01  # of a number, or absolute where it is below 1
 
@@ -62,7 +63,8 @@ def expect(command, shown, printed):
 
 def run_block(kind, body, output, folder, env):
     if kind == "python":
-        missing = [name for name in sorted(set(IMPORT.findall(body))) if importlib.util.find_spec(name) is None]
+        needed = {name for line in IMPORT.findall(body) for name in OTHERS.findall(line)}
+        missing = [name for name in sorted(needed) if importlib.util.find_spec(name) is None]
         if missing:
             print(f"skipped a python example: no {', '.join(missing)}")
             return
