@@ -22,8 +22,9 @@ ROOT = pathlib.Path(__file__).resolve().parents[2]
 PAGES = [ROOT / "docs/cli.md", ROOT / "docs/edits.md", ROOT / "docs/search.md", *sorted((ROOT / "docs/pitfalls").glob("*.md"))]
 BLOCK = re.compile(r"```(sh|console|python)\n(.*?)```(?:\n+```text\n(.*?)```)?", re.S)
 NUMBER = re.compile(r"[+-]?\d+\.\d+(?:e[+-]?\d+)?")
-IMPORT = re.compile(r"\b(faiss|numpy|usearch)\b")
-OTHERS = ("faiss", "numpy", "usearch")  # what examples show together with the program; left out where it is not installed
+# What examples show together with the program; such an example is left out where it is not installed.
+OTHERS = re.compile(r"\b(?:faiss|numpy|usearch)\b")
+IMPORT = re.compile(r"^(?:import|from) .*", re.M)
 BARS = re.compile("[▁▂▃▄▅▆▇█·]+")
 TOLERANCE = 0.01  # of a number, or absolute where it is below 1
 
@@ -62,7 +63,8 @@ def expect(command, shown, printed):
 
 def run_block(kind, body, output, folder, env):
     if kind == "python":
-        missing = [name for name in IMPORT.findall(body) if name in OTHERS and importlib.util.find_spec(name) is None]
+        needed = {name for line in IMPORT.findall(body) for name in OTHERS.findall(line)}
+        missing = [name for name in sorted(needed) if importlib.util.find_spec(name) is None]
         if missing:
             print(f"skipped a python example: no {', '.join(missing)}")
             return
