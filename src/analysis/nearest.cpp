@@ -9,7 +9,7 @@
 #include <optional>
 
 #include "analysis/candidate_filter.h"
-#include "analysis/workers.h"
+#include "base/parallel.h"
 #include "base/try.h"
 
 namespace layerscope {
@@ -235,7 +235,7 @@ Result<std::unique_ptr<NearestRows>> NearestRows::open(const VectorSet& vectors,
   }
   state->top_k = static_cast<std::size_t>(std::min(options.top_k, vectors.rows()));
   state->workers =
-      std::clamp<std::size_t>(state->tiles.size(), 1, static_cast<std::size_t>(worker_count(options.threads)));
+      std::clamp<std::size_t>(state->tiles.size(), 1, static_cast<std::size_t>(all_cores(options.threads)));
   return std::unique_ptr<NearestRows>(new NearestRows(std::move(state)));
 }
 
@@ -265,7 +265,7 @@ Result<std::vector<std::vector<Neighbour>>> NearestRows::find(std::span<const fl
                                            first, std::min(queries_a_pass() * width, queries.size() - first))));
     std::vector<Found> found(state.workers);
     std::atomic<std::size_t> next{0};
-    LAYERSCOPE_TRY(on_workers(static_cast<int>(state.workers),
+    LAYERSCOPE_TRY(for_each_parallel(state.workers, static_cast<int>(state.workers),
                               [&](std::size_t worker) { return state.scan(pass, next, found[worker]); }));
     std::int64_t bad_row = kNoRow;
     for (const Found& part : found) bad_row = std::min(bad_row, part.bad_row);
