@@ -77,38 +77,42 @@ void expect_close(std::span<const float> ours, const Json::Array& theirs) {
   }
 }
 
+void check_run(const test::VectorFolder& folder, const Json& run) {
+  const auto embedder = folder.open(options_of(*run.find("options")));
+  ASSERT_TRUE(embedder) << embedder.error().message;
+  const std::vector<ModelRow> rows = tokenized(**embedder, texts());
+  const auto vectors = (*embedder)->vectors(rows, 2);
+  ASSERT_TRUE(vectors) << vectors.error().message;
+  const Json::Array& expected = *run.find("rows")->array();
+  ASSERT_EQ(expected.size(), rows.size());
+  for (std::size_t row = 0; row < rows.size(); ++row) {
+    SCOPED_TRACE("row " + std::to_string(row));
+    const TextVectors& made = (*vectors)[row];
+    EXPECT_EQ(rows[row].main.ids, integers(*expected[row].find("ids")));
+    if (const Json* indices = expected[row].find("indices")) {
+      EXPECT_EQ((*embedder)->kind(), VectorKind::kSparse);
+      EXPECT_EQ(made.places, integers(*indices));
+      expect_close(made.values, *expected[row].find("values")->array());
+      continue;
+    }
+    EXPECT_EQ((*embedder)->kind(), VectorKind::kTokens);
+    if (const Json* places = expected[row].find("places")) {
+      EXPECT_EQ(made.places, integers(*places));
+    }
+    const Json::Array& theirs = *expected[row].find("vectors")->array();
+    const auto width = static_cast<std::size_t>((*embedder)->width());
+    ASSERT_EQ(made.values.size(), theirs.size() * width);
+    for (std::size_t k = 0; k < theirs.size(); ++k)
+      expect_close(std::span(made.values).subspan(k * width, width), *theirs[k].array());
+  }
+}
+
 TEST(Vectors, AreThoseOfSentenceTransformers) {
   for (const Json& one : *cases().find("cases")->array()) {
     const test::VectorFolder folder(cases(), one);
     for (const Json& run : *one.find("runs")->array()) {
       SCOPED_TRACE(*one.find("name")->string() + " " + run.find("options")->dump());
-      const auto embedder = folder.open(options_of(*run.find("options")));
-      ASSERT_TRUE(embedder) << embedder.error().message;
-      const std::vector<ModelRow> rows = tokenized(**embedder, texts());
-      const auto vectors = (*embedder)->vectors(rows, 2);
-      ASSERT_TRUE(vectors) << vectors.error().message;
-      const Json::Array& expected = *run.find("rows")->array();
-      ASSERT_EQ(expected.size(), rows.size());
-      for (std::size_t row = 0; row < rows.size(); ++row) {
-        SCOPED_TRACE("row " + std::to_string(row));
-        const TextVectors& made = (*vectors)[row];
-        EXPECT_EQ(rows[row].main.ids, integers(*expected[row].find("ids")));
-        if (const Json* indices = expected[row].find("indices")) {
-          EXPECT_EQ((*embedder)->kind(), VectorKind::kSparse);
-          EXPECT_EQ(made.places, integers(*indices));
-          expect_close(made.values, *expected[row].find("values")->array());
-          continue;
-        }
-        EXPECT_EQ((*embedder)->kind(), VectorKind::kTokens);
-        if (const Json* places = expected[row].find("places")) {
-          EXPECT_EQ(made.places, integers(*places));
-        }
-        const Json::Array& theirs = *expected[row].find("vectors")->array();
-        const auto width = static_cast<std::size_t>((*embedder)->width());
-        ASSERT_EQ(made.values.size(), theirs.size() * width);
-        for (std::size_t k = 0; k < theirs.size(); ++k)
-          expect_close(std::span(made.values).subspan(k * width, width), *theirs[k].array());
-      }
+      check_run(folder, run);
     }
   }
 }
