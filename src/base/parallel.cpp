@@ -1,4 +1,4 @@
-#include "session/workers.h"
+#include "base/parallel.h"
 
 #include <atomic>
 #include <mutex>
@@ -8,14 +8,14 @@
 
 namespace layerscope {
 
-Status for_each_index(const Model& model, std::size_t count, int threads,
-                      const std::function<Status(std::size_t)>& work) {
+Status for_each_parallel(std::size_t count, int threads, const std::function<Status(std::size_t)>& work,
+                         const std::function<void()>& enter) {
   std::atomic<std::size_t> next{0};
   std::mutex mutex;
   std::size_t failed = count;
   Status status;
   const auto loop = [&] {
-    model.enter_worker();
+    enter();
     for (std::size_t i = next++; i < count; i = next++) {
       Status done;
       try {
