@@ -17,7 +17,8 @@ namespace layerscope {
 
 /// Calls work(i) for every i below `count`, by up to `threads` threads, each of which calls `enter` first. Stops early
 /// after an error; the one of the lowest i that failed is returned. kResource where memory runs out.
-[[nodiscard]] Status for_each_parallel(std::size_t count, int threads, const std::function<Status(std::size_t)>& work,
-                                       const std::function<void()>& enter = [] {});
+[[nodiscard]] Status for_each_parallel(
+    std::size_t count, int threads, const std::function<Status(std::size_t)>& work,
+    const std::function<void()>& enter = [] {});
 
 }  // namespace layerscope
