@@ -215,6 +215,19 @@ Result<EditArguments> edit_arguments(const Words& words) {
   return EditArguments{words.list(Flag::kEdit), words.text(Flag::kEdits, "")};
 }
 
+Result<std::uint64_t> seed_argument(const Words& words) {
+  return integer<std::uint64_t>(Flag::kSeed, words.text(Flag::kSeed, "0"), 0,
+                                std::numeric_limits<std::uint64_t>::max());
+}
+
+/// --normalize, --no-normalize, or neither.
+Result<std::optional<bool>> normalize_argument(const Words& words) {
+  if (words.on(Flag::kNormalize) && words.on(Flag::kNoNormalize))
+    return usage("--normalize and --no-normalize: only one of them can hold");
+  if (words.on(Flag::kNormalize)) return std::optional(true);
+  return words.on(Flag::kNoNormalize) ? std::optional(false) : std::nullopt;
+}
+
 Result<StatesArguments> states_arguments(const Words& words, const CommonArguments& common,
                                          const Environment& environment) {
   StatesArguments states;
@@ -244,10 +257,7 @@ Result<StatesArguments> states_arguments(const Words& words, const CommonArgumen
   request.pool = pooling_from_name(words.text(Flag::kPool, "none")).value_or(Pooling::kNone);
   const std::string save = words.text(Flag::kSaveDtype, "f32");
   request.save_dtype = save == "f16" ? DType::kF16 : save == "bf16" ? DType::kBF16 : DType::kF32;
-  if (words.given(Flag::kSeed)) {
-    LAYERSCOPE_ASSIGN(request.seed, integer<std::uint64_t>(Flag::kSeed, words.text(Flag::kSeed, ""), 0,
-                                                           std::numeric_limits<std::uint64_t>::max()));
-  }
+  LAYERSCOPE_ASSIGN(request.seed, seed_argument(words));
   LAYERSCOPE_ASSIGN(states.edits, edit_arguments(words));
   LAYERSCOPE_TRY(folder_arguments(words, environment, states));
   states.all = words.on(Flag::kAll);
@@ -277,10 +287,7 @@ Status vector_arguments(const Words& words, EmbedOptions& options) {
                       integer<std::int64_t>(Flag::kTruncateDim, words.text(Flag::kTruncateDim, ""), 1,
                                             std::numeric_limits<std::int32_t>::max()));
   }
-  if (words.on(Flag::kNormalize) && words.on(Flag::kNoNormalize))
-    return usage("--normalize and --no-normalize: only one of them can hold");
-  if (words.on(Flag::kNormalize)) options.normalize = true;
-  if (words.on(Flag::kNoNormalize)) options.normalize = false;
+  LAYERSCOPE_ASSIGN(options.normalize, normalize_argument(words));
   return {};
 }
 
@@ -334,6 +341,33 @@ Result<SearchArguments> search_arguments(const Words& words, const CommonArgumen
   if (words.given(Flag::kDtype)) search.dtype = common.dtype;
   search.allow_incomplete = words.on(Flag::kAllowIncomplete);
   return search;
+}
+
+Result<ClusterArguments> cluster_arguments(const Words& words) {
+  LAYERSCOPE_TRY(expect_positionals(words, 1, 1));
+  constexpr std::size_t kMost = std::numeric_limits<std::int32_t>::max();
+  ClusterArguments arguments;
+  arguments.run = words.positionals.front();
+  if (!words.given(Flag::kClusters)) return usage("cluster: -k is missing (how many clusters)");
+  for (const auto& [flag, value, least] : {std::tuple(Flag::kClusters, &arguments.k, std::size_t{1}),
+                                           std::tuple(Flag::kMaxIterations, &arguments.max_iterations, std::size_t{1}),
+                                           std::tuple(Flag::kNearest, &arguments.nearest, std::size_t{0})}) {
+    if (!words.given(flag)) continue;
+    LAYERSCOPE_ASSIGN(*value, integer<std::size_t>(flag, words.text(flag, ""), least, kMost));
+  }
+  LAYERSCOPE_ASSIGN(arguments.seed, seed_argument(words));
+  LAYERSCOPE_ASSIGN(arguments.normalize, normalize_argument(words));
+  for (const auto& [flag, value] : {std::pair(Flag::kSite, &arguments.site), std::pair(Flag::kTexts, &arguments.texts),
+                                    std::pair(Flag::kOutput, &arguments.output)}) {
+    *value = words.text(flag, "");
+    if (words.given(flag) && value->empty()) return usage(fmt::format("{}: an empty name", flag_row(flag).long_name));
+  }
+  if (!arguments.output.empty() && !arguments.output.ends_with(".npy") && !arguments.output.ends_with(".jsonl"))
+    return usage(fmt::format("-o {}: labels go to FILE.npy or FILE.jsonl", arguments.output));
+  arguments.overwrite = words.on(Flag::kOverwrite);
+  if (arguments.overwrite && arguments.output.empty()) return usage("--overwrite: only together with -o");
+  arguments.allow_incomplete = words.on(Flag::kAllowIncomplete);
+  return arguments;
 }
 
 Result<ExportArguments> export_arguments(const Words& words) {
@@ -394,6 +428,10 @@ Result<Invocation> interpret(const Words& words, const Environment& environment)
     }
     case Command::kSearch: {
       LAYERSCOPE_ASSIGN(invocation.request, search_arguments(words, invocation.common));
+      break;
+    }
+    case Command::kCluster: {
+      LAYERSCOPE_ASSIGN(invocation.request, cluster_arguments(words));
       break;
     }
     case Command::kVerify:

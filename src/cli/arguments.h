@@ -95,6 +95,16 @@ struct SearchArguments {
   std::string dtype;  ///< empty: the run's
   bool allow_incomplete = false;
 };
+struct ClusterArguments {
+  std::string run;     ///< a run folder or FILE.npy
+  std::string site;    ///< empty: embedding, or the only one that fits
+  std::string texts;   ///< file that the rows came from; empty: none
+  std::string output;  ///< labels: FILE.npy or FILE.jsonl; empty: none
+  std::size_t k = 0, max_iterations = 300, nearest = 3;
+  std::uint64_t seed = 0;
+  std::optional<bool> normalize;  ///< nothing: as the run's recipe compares its vectors
+  bool overwrite = false, allow_incomplete = false;
+};
 struct VerifyArguments {
   std::string run;
 };
@@ -115,7 +125,7 @@ struct HelpArguments {
 struct Invocation {
   CommonArguments common;
   std::variant<HelpArguments, VersionArguments, InspectArguments, TokenizeArguments, StatesArguments, EmbedArguments,
-               SearchArguments, VerifyArguments, ExportArguments, CompletionArguments, ManArguments>
+               SearchArguments, ClusterArguments, VerifyArguments, ExportArguments, CompletionArguments, ManArguments>
       request;
 };
 

@@ -42,6 +42,7 @@ struct Dispatch {
   Result<int> operator()(const StatesArguments& arguments) { return run_states(arguments, context); }
   Result<int> operator()(const EmbedArguments& arguments) { return run_embed(arguments, context); }
   Result<int> operator()(const SearchArguments& arguments) { return run_search(arguments, context); }
+  Result<int> operator()(const ClusterArguments& arguments) { return run_cluster(arguments, context); }
   Result<int> operator()(const VerifyArguments& arguments) { return run_verify(arguments, context); }
   Result<int> operator()(const ExportArguments& arguments) { return run_export(arguments, context); }
 };

@@ -49,6 +49,7 @@ struct FolderJob {
 [[nodiscard]] Result<int> run_folder_job(const FolderJob& job, Context& context);
 
 [[nodiscard]] Result<int> run_search(const SearchArguments& arguments, Context& context);
+[[nodiscard]] Result<int> run_cluster(const ClusterArguments& arguments, Context& context);
 [[nodiscard]] Result<int> run_verify(const VerifyArguments& arguments, Context& context);
 [[nodiscard]] Result<int> run_export(const ExportArguments& arguments, Context& context);
 

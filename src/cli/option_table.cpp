@@ -12,12 +12,13 @@ constexpr std::uint32_t kTokenize = bit(Command::kTokenize);
 constexpr std::uint32_t kStates = bit(Command::kStates);
 constexpr std::uint32_t kEmbed = bit(Command::kEmbed);
 constexpr std::uint32_t kSearch = bit(Command::kSearch);
+constexpr std::uint32_t kCluster = bit(Command::kCluster);
 constexpr std::uint32_t kVerify = bit(Command::kVerify);
 constexpr std::uint32_t kExport = bit(Command::kExport);
 constexpr std::uint32_t kReading = kTokenize | kStates | kEmbed;
 constexpr std::uint32_t kRunning = kStates | kEmbed;
 constexpr std::uint32_t kEditing = kStates;
-constexpr std::uint32_t kWorking = kInspect | kTokenize | kStates | kEmbed | kSearch | kVerify | kExport;
+constexpr std::uint32_t kWorking = kInspect | kTokenize | kStates | kEmbed | kSearch | kCluster | kVerify | kExport;
 constexpr std::uint32_t kEvery = kWorking | bit(Command::kCompletion) | bit(Command::kMan);
 
 constexpr std::array kCommands{
@@ -59,6 +60,15 @@ constexpr std::array kCommands{
         "layerscope search vectors \"who wrote it?\" --texts texts.txt\n"
         "layerscope search vectors.npy -i queries.npy --top-k 100 --json\n"
         "layerscope search bits.npy -i queries.npy --oversample 8 --rescore vectors.npy"},
+    CommandRow{
+        Command::kCluster, "cluster", "RUN",
+        "vectors in groups: sizes, what is nearest to each centre, how far they are apart",
+        "k-means over the vectors of embed -o, or of any site that holds one vector a row (states --pool). The same\n"
+        "rows, -k and --seed give the same clusters on every machine and any number of threads. Vectors that their\n"
+        "folder compares by cosine are brought to length 1 first. Without --texts rows are shown by their numbers.",
+        "layerscope cluster vectors -k 8 --texts texts.txt\n"
+        "layerscope cluster vectors.npy -k 8 -o labels.npy --json\n"
+        "layerscope cluster run -k 8 --site final --seed 7"},
     CommandRow{
         Command::kVerify, "verify", "RUN", "whether a run folder holds what was written",
         "Reads every byte of a run folder and checks manifest, journal, sizes and hashes. An incomplete run whose\n"
@@ -105,7 +115,8 @@ constexpr std::array kFlags{
             "one vector a row instead of one a token"},
     FlagRow{Flag::kMix, FlagGroup::kObserve, kRunning, "", "--mix", "WEIGHTS", "", "",
             "one weighted sum of layers: 4=0.5,8=0.5, or 0..12 for their mean; states stores it as the site mix"},
-    FlagRow{Flag::kSeed, FlagGroup::kObserve, kStates, "", "--seed", "N", "", "0", "seed of sample:K"},
+    FlagRow{Flag::kSeed, FlagGroup::kObserve, kStates | kCluster, "", "--seed", "N", "", "0",
+            "seed of sample:K, and of the rows that cluster begins with"},
     FlagRow{
         Flag::kEdit, FlagGroup::kObserve, kEditing, "", "--edit", "EDIT", "", "",
         "change the stream: SITE:add|set|scale[:POSITIONS]=VECTORS, as block.3.out:add=2*steer.npy; may be repeated",
@@ -124,21 +135,21 @@ constexpr std::array kFlags{
             "what the texts are, for folders that read queries and documents differently"},
     FlagRow{Flag::kTruncateDim, FlagGroup::kVector, kEmbed, "", "--truncate-dim", "N", "", "the folder's",
             "keep the first N elements of a vector (it is not normalized again without --normalize)"},
-    FlagRow{Flag::kNormalize, FlagGroup::kVector, kEmbed, "", "--normalize", "", "", "",
-            "bring every vector to length 1 at the end"},
-    FlagRow{Flag::kNoNormalize, FlagGroup::kVector, kEmbed, "", "--no-normalize", "", "", "",
-            "leave out the folder's Normalize module"},
+    FlagRow{Flag::kNormalize, FlagGroup::kVector, kEmbed | kCluster, "", "--normalize", "", "",
+            "cluster: if their folder compares by cosine", "bring every vector to length 1 at the end"},
+    FlagRow{Flag::kNoNormalize, FlagGroup::kVector, kEmbed | kCluster, "", "--no-normalize", "", "", "",
+            "leave out the folder's Normalize module; cluster: take vectors as they are"},
     FlagRow{Flag::kPrecision, FlagGroup::kVector, kEmbed, "", "--precision", "TYPE",
             "float32|int8|uint8|binary|ubinary", "float32",
             "quantize a .npy as sentence-transformers does; int8 and uint8 take their ranges from the vectors written"},
     FlagRow{Flag::kTopK, FlagGroup::kSearch, kSearch, "", "--top-k", "N", "", "10", "rows a query"},
     FlagRow{Flag::kMetric, FlagGroup::kSearch, kSearch, "", "--metric", "HOW", "cosine|dot|euclidean",
             "what the run says, or cosine", "how vectors are compared; distances count as negative"},
-    FlagRow{Flag::kSite, FlagGroup::kSearch, kSearch | kExport, "", "--site", "NAME", "", "embedding, or the only one",
+    FlagRow{Flag::kSite, FlagGroup::kSearch, kSearch | kCluster | kExport, "", "--site", "NAME", "", "embedding, or the only one",
             "the site whose vectors are taken, one a row; export: only for fvecs"},
     FlagRow{Flag::kModel, FlagGroup::kSearch, kSearch, "", "--model", "MODEL", "", "the run's",
             "the model that embeds the queries: where the run's has moved to, or that of a .npy"},
-    FlagRow{Flag::kTexts, FlagGroup::kSearch, kSearch, "", "--texts", "FILE", "", "",
+    FlagRow{Flag::kTexts, FlagGroup::kSearch, kSearch | kCluster, "", "--texts", "FILE", "", "",
             "the rows' texts: the file that the vectors were made from"},
     FlagRow{
         Flag::kRescore, FlagGroup::kSearch, kSearch, "", "--rescore", "BY", "", "the stored rows",
@@ -146,21 +157,27 @@ constexpr std::array kFlags{
         "run, or none"},
     FlagRow{Flag::kOversample, FlagGroup::kSearch, kSearch, "", "--oversample", "M", "", "2",
             "take M times as many candidates as rows are wanted"},
-    FlagRow{Flag::kOutput, FlagGroup::kOutput, kRunning | kExport, "-o", "--output", "PATH", "", "",
-            "where to write: the run folder, a .npy of embed, or the exported file or folder"},
+    FlagRow{Flag::kClusters, FlagGroup::kSearch, kCluster, "-k", "--clusters", "N", "", "", "how many clusters"},
+    FlagRow{Flag::kMaxIterations, FlagGroup::kSearch, kCluster, "", "--max-iterations", "N", "", "300",
+            "stop after N rounds although rows still change their cluster"},
+    FlagRow{Flag::kNearest, FlagGroup::kSearch, kCluster, "", "--nearest", "N", "", "3",
+            "rows to show of every cluster, those nearest its centre"},
+    FlagRow{
+        Flag::kOutput, FlagGroup::kOutput, kRunning | kCluster | kExport, "-o", "--output", "PATH", "", "",
+        "where to write: the run folder, a .npy of embed, labels as .npy or .jsonl, or the exported file or folder"},
     FlagRow{Flag::kSaveDtype, FlagGroup::kOutput, kStates, "", "--save-dtype", "TYPE", "f32|f16|bf16", "f32",
             "type of the stored states"},
     FlagRow{Flag::kShardSize, FlagGroup::kOutput, kRunning, "", "--shard-size", "SIZE", "", "256MiB",
             "bytes at which a shard closes: 256MiB, 8MB, 1000000"},
     FlagRow{Flag::kShard, FlagGroup::kOutput, kRunning, "", "--shard", "I/N", "", "",
             "only rows with number mod N = I, into part-I; auto/N takes I from a Slurm or Kubernetes array job"},
-    FlagRow{Flag::kOverwrite, FlagGroup::kOutput, kRunning | kExport, "", "--overwrite", "", "", "",
+    FlagRow{Flag::kOverwrite, FlagGroup::kOutput, kRunning | kCluster | kExport, "", "--overwrite", "", "", "",
             "start anew where something exists already"},
     FlagRow{Flag::kDryRun, FlagGroup::kOutput, kRunning, "", "--dry-run", "", "", "",
             "print the plan, its size and the estimated time, and write nothing"},
     FlagRow{Flag::kTo, FlagGroup::kOutput, kExport, "", "--to", "FORMAT", "npy|npz|safetensors|fvecs", "",
             "format to write"},
-    FlagRow{Flag::kAllowIncomplete, FlagGroup::kOutput, kExport | kSearch, "", "--allow-incomplete", "", "", "",
+    FlagRow{Flag::kAllowIncomplete, FlagGroup::kOutput, kSearch | kCluster | kExport, "", "--allow-incomplete", "", "", "",
             "take what an unfinished run or missing parts leave"},
     FlagRow{Flag::kMeasure, FlagGroup::kPicture, kStates, "", "--measure", "WHAT", "norm|step|drift", "norm",
             "colour by a state's norm, its cosine to the layer before (step), or to the embedding (drift)"},
@@ -205,7 +222,7 @@ std::string_view group_title(FlagGroup group) noexcept {
     case FlagGroup::kInput: return "Input";
     case FlagGroup::kObserve: return "What to observe";
     case FlagGroup::kVector: return "The vector";
-    case FlagGroup::kSearch: return "The search";
+    case FlagGroup::kSearch: return "Stored vectors";
     case FlagGroup::kOutput: return "Output";
     case FlagGroup::kPicture: return "On the terminal";
     case FlagGroup::kMachine: return "Machine";

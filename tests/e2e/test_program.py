@@ -13,7 +13,7 @@ from harness import BERT, DEMO, GPT2, PLAIN, PROGRAM, ROWS, T5, ids_file, object
 def help_version_and_pages():
     assert re.fullmatch(r"layerscope \d+\.\d+\.\d+\n", run("--version").stdout)
     general = run("--help").stdout
-    for command in ("inspect", "tokenize", "states", "embed", "search", "verify", "export"):
+    for command in ("inspect", "tokenize", "states", "embed", "search", "cluster", "verify", "export"):
         assert f"\n  {command} " in general
         assert "Examples:\n  layerscope " + command in run(command, "--help").stdout
     for later in ("logits", "serve", "probe"):
