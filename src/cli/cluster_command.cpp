@@ -152,7 +152,8 @@ Result<int> run_cluster(const ClusterArguments& arguments, Context& context) {
     wanted.insert(wanted.end(), report.nearest.back().begin(), report.nearest.back().end());
   }
   if (!arguments.texts.empty()) {
-    LAYERSCOPE_ASSIGN(report.texts, texts_of_rows(arguments.texts, std::move(wanted)));
+    if (corpus.manifest() != nullptr) LAYERSCOPE_TRY(check_texts(arguments.texts, *corpus.manifest(), arguments.run));
+    LAYERSCOPE_ASSIGN(report.texts, row_texts(arguments.texts, wanted));
   }
   if (!arguments.output.empty()) LAYERSCOPE_TRY(write_labels(arguments, corpus, vectors, report.clusters));
 

@@ -111,7 +111,13 @@ def the_picture_of_clusters():
         (found,) = objects(run("cluster", path, "-k", "3", "--texts", texts, "--json", "--nearest", "1").stdout)
         assert all(text[0].startswith(f"text \x1b[31m number {row[0]} ") for text, row in zip(found["texts"], found["nearest"]))
         texts.write_text("one\ntwo\n")
-        assert "has no row" in run("cluster", path, "-k", "3", "--texts", texts, expect=1).stderr
+        (found,) = objects(run("cluster", path, "-k", "3", "--texts", texts, "--json", "--nearest", "30").stdout)
+        known = {row: text for rows, line in zip(found["nearest"], found["texts"]) for row, text in zip(rows, line)}
+        assert known == {row: {0: "one", 1: "two"}.get(row) for row in range(90)}
+        rows = ids_file(folder, [{"ids": [1, 2]}, {"ids": [3]}])
+        run("embed", BERT, "-i", rows, "-o", f"{folder}/run", "-q")
+        assert "not the input" in run("cluster", f"{folder}/run", "-k", "1", "--texts", texts, expect=2).stderr
+        assert "rows 0" in run("cluster", f"{folder}/run", "-k", "2", "--texts", rows).stdout
 
 
 @test

@@ -5,7 +5,7 @@ import pathlib
 import struct
 import tempfile
 
-from harness import BERT, DEMO, GOLDEN, columns, f32, floats, ids_file, objects, read_shard, run, test
+from harness import BERT, DEMO, GOLDEN, ROOT, columns, f32, floats, ids_file, objects, read_shard, run, test
 
 
 def npy_rows(path):
@@ -66,6 +66,46 @@ def arguments_of_embed_that_make_no_sense():
         pathlib.Path(f"{folder}/x.npy").write_text("mine")
         assert "--overwrite" in run("embed", BERT, "-i", rows, "-o", f"{folder}/x.npy", expect=2).stderr
         assert pathlib.Path(f"{folder}/x.npy").read_text() == "mine"
+
+
+@test
+def texts_at_the_edges_of_embed():
+    with tempfile.TemporaryDirectory() as folder:
+        nothing = pathlib.Path(f"{folder}/nothing.txt")
+        nothing.write_text("\n\n")
+        run("embed", BERT, "-i", nothing, "-o", f"{folder}/none.npy", "-q")
+        content = pathlib.Path(f"{folder}/none.npy").read_bytes()
+        assert b"'shape': (0, 24)" in content and len(content) == 128
+        assert run("embed", BERT, "-i", nothing, "--json").stdout == ""
+        bad = ids_file(folder, [{"ids": [1, 2]}, {"ids": []}, {"ids": [3]}, {"ids": [10 ** 6]}])
+        assert "rows.jsonl:2" in run("embed", BERT, "-i", bad, "-o", f"{folder}/bad.npy", expect=1).stderr
+        done = run("embed", BERT, "-i", bad, "-o", f"{folder}/bad.npy", "--on-bad", "skip", "--json", expect=3)
+        (told,) = objects(done.stdout)
+        assert told["rows"] == 2 and told["skipped"] == 2 and told["width"] == 24
+        kept = objects(run("embed", BERT, "-i", bad, "--on-bad", "skip", "--json", expect=3).stdout)
+        assert [row["row"] for row in kept] == [0, 2]
+        assert npy_rows(f"{folder}/bad.npy") == [[f32(value) for value in row["embedding"]] for row in kept]
+        assert "bad.npy.partial" not in os.listdir(folder)
+        for extra, status, part in [(["--truncate-dim", "0"], 2, "--truncate-dim 0"), (["--pool", "median"], 2, "median"),
+                                    (["--mix", "0=x"], 2, "x"), (["--layer", ""], 2, "--layer"), (["-o", ""], 2, "--output"),
+                                    (["--shard", "2/2", "-o", f"{folder}/run"], 2, "2"), (["--shard", "0/2"], 2, "-o RUN"),
+                                    (["--prompt", "a", "--prompt-name", "b"], 2, "--prompt-name"),
+                                    (["-o", f"{folder}/no/where.npy"], 1, "where.npy")]:
+            error = run("embed", BERT, "-i", ids_file(folder, [{"ids": [1]}], "one.jsonl"), *extra, expect=status).stderr
+            assert part in error, (extra, error)
+
+
+@test
+def demo_model_cuts_long_texts_as_sentence_transformers_does():
+    for case in objects((ROOT / "tests/data/sentence/long.jsonl").read_text()):
+        with tempfile.TemporaryDirectory() as folder:
+            rows = ids_file(folder, [{"text": case["text"]}])
+            (row,) = objects(run("embed", DEMO, "-i", rows, "--json").stdout)
+            dot = sum(a * b for a, b in zip(row["embedding"], case["vector"], strict=True))
+            norm = (sum(a * a for a in row["embedding"]) * sum(b * b for b in case["vector"])) ** 0.5
+            assert dot / norm > 1 - 1e-6, (case["tokens"], dot / norm)
+            long = run("embed", DEMO, "-i", rows, "--on-long", "error", "--json", expect=1 if case["tokens"] > 256 else 0)
+            assert case["tokens"] <= 256 or str(case["tokens"]) in long.stderr
 
 
 @test

@@ -1,8 +1,9 @@
 """`states` as JSON lines: equal to what is stored, whoever shares the batch."""
 import json
+import math
 import tempfile
 
-from harness import BERT, ROWS, T5, f32, floats, ids_file, objects, read_shard, run, test
+from harness import BERT, GPT2, ROWS, T5, f32, floats, ids_file, objects, read_shard, run, test
 
 
 @test
@@ -49,6 +50,40 @@ def states_objects_of_other_shapes():
             full = objects(run("states", BERT, "-i", rows, "--json", "--layers", "0").stdout)
             for a, b in zip(half[0]["states"]["embed"][0], full[0]["states"]["embed"][0]):
                 assert abs(a - b) <= 0.01 * abs(b) + 1e-3
+
+
+def pooled_by_hand(mode, tokens):
+    """The formulas of sentence-transformers' pooling modes over the states of one row."""
+    count, columns = len(tokens), list(zip(*tokens))
+    if mode in ("cls", "last"):
+        return tokens[0 if mode == "cls" else -1]
+    if mode == "max":
+        return [max(column) for column in columns]
+    weights = [1 + k if mode == "weightedmean" else 1 for k in range(count)]
+    divisor = count ** 0.5 if mode == "mean_sqrt" else sum(weights)
+    return [math.fsum(w * value for w, value in zip(weights, column)) / divisor for column in columns]
+
+
+@test
+def pooled_states_are_the_pools_of_all_states():
+    with tempfile.TemporaryDirectory() as folder:
+        ids = [{"ids": [1 + (k * 5 + j) % 30 for j in range(length)]} for k, length in enumerate((1, 2, 3, 9, 17, 30))]
+        for model in (BERT, GPT2, T5):
+            rows = ids_file(folder, ids)
+            whole = objects(run("states", model, "-i", rows, "--json", "--layers", "all").stdout)
+            for mode in ("cls", "mean", "max", "mean_sqrt", "weightedmean", "last"):
+                pooled = objects(run("states", model, "-i", rows, "--json", "--layers", "all", "--pool", mode).stdout)
+                run("states", model, "-i", rows, "-o", f"{folder}/run", "--layers", "all", "--pool", mode, "--overwrite", "-q")
+                shard = read_shard(f"{folder}/run/shard-00000.safetensors")
+                for site in whole[0]["states"]:
+                    stored = floats(shard[site])[1]
+                    width = len(stored) // len(ids)
+                    for row, (full, short) in enumerate(zip(whole, pooled)):
+                        expected = pooled_by_hand(mode, full["states"][site])
+                        (vector,) = short["states"][site] if isinstance(short["states"][site][0], list) else [short["states"][site]]
+                        assert [f32(value) for value in vector] == stored[width * row:width * (row + 1)]
+                        error = max(abs(a - b) - 1e-6 * abs(b) for a, b in zip(vector, expected, strict=True))
+                        assert error <= 1e-7, (model, mode, site, row, error)
 
 
 @test
