@@ -222,7 +222,7 @@ std::string_view group_title(FlagGroup group) noexcept {
     case FlagGroup::kInput: return "Input";
     case FlagGroup::kObserve: return "What to observe";
     case FlagGroup::kVector: return "The vector";
-    case FlagGroup::kCorpus: return "The vectors of a run";
+    case FlagGroup::kCorpus: return "Stored vectors";
     case FlagGroup::kOutput: return "Output";
     case FlagGroup::kPicture: return "On the terminal";
     case FlagGroup::kMachine: return "Machine";
