@@ -60,6 +60,8 @@ class Engine {
   /// finals [n, final width] -> out [n, vocabulary], both in the stream's type; of `options`, team and steps count.
   /// Errors: those of load_head.
   [[nodiscard]] Status logits(const RowsView& finals, const MutableRows& out, const RunOptions& options = {}) const;
+  /// Likewise, scores over labels: finals [n, final width] -> out [n, labels].
+  [[nodiscard]] Status label_scores(const RowsView& finals, const MutableRows& out) const;
   /// What the end of a stack makes of its stream: [n, width] -> [n, final width], both in the stream's type.
   [[nodiscard]] Status finish(StackId stack, const RowsView& stream, const MutableRows& out) const;
 
@@ -77,8 +79,7 @@ class Engine {
   std::unique_ptr<Backend> backend_;
   mutable std::mutex mutex_;
   mutable std::vector<std::unique_ptr<Workspace>> idle_;
-  mutable std::mutex head_mutex_;
-  mutable std::unique_ptr<const PackedHead> head_;  ///< once it was wanted
+  mutable LazyHead head_, labels_;
 };
 
 }  // namespace layerscope

@@ -322,6 +322,38 @@ TEST_P(Golden, TheEndCanBeRunByItself) {
   }
 }
 
+// Scores of labels: a decoder's input is the model's own affair.
+TEST_P(Golden, LabelsScoreAsTheReferenceDoes) {
+  for (const char* dtype : {"f32", "bf16"}) {
+    const auto model = open({.dtype = dtype});
+    ASSERT_NE(model, nullptr);
+    if (!model->info().labels) {
+      EXPECT_EQ(model->classify({}).error().code, ErrorCode::kModel);
+      GTEST_SKIP() << "no head over labels";
+    }
+    std::vector<TextRow> rows;
+    for (const int row : all_rows()) {
+      rows.push_back(text_row(*reference_, row, model->info().two_stacks));
+      rows.back().decoder_ids.reset();
+    }
+    const auto together = model->classify(rows);
+    ASSERT_TRUE(together.ok()) << together.error().message;
+    int compared = 0;
+    for (std::size_t row = 0; row < rows.size(); ++row) {
+      const auto alone = model->classify({rows[row]}, {.threads = 2});
+      ASSERT_TRUE(alone.ok()) << alone.error().message;
+      EXPECT_EQ((*alone)[0].logits, (*together)[row].logits) << dtype;
+      const std::string name = "r" + std::to_string(row) + ".logits";
+      if (!reference_->has(name)) continue;
+      ++compared;
+      EXPECT_LE(relative_l2((*alone)[0].logits, reference_->floats(name)), *dtype == 'f' ? kExact : kHalf) << name;
+      EXPECT_EQ((*alone)[0].rows * static_cast<std::int64_t>(model->info().labels->names.size()),
+                static_cast<std::int64_t>((*alone)[0].logits.size()));
+    }
+    EXPECT_GE(compared, 1);
+  }
+}
+
 INSTANTIATE_TEST_SUITE_P(Models, Golden, ::testing::ValuesIn(golden_models()), [](const auto& parameter) {
   std::string name = parameter.param;
   std::replace_if(
