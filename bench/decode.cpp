@@ -46,9 +46,9 @@ class ReadTest {
   [[nodiscard]] std::uint64_t seen() const { return seen_; }
 
  private:
-  /// Sixty-four sums at a time, which the compiler turns into vectors.
+  /// Sixteen sums at a time, which the compiler keeps in vectors.
   static std::uint64_t sum(const std::uint64_t* words, std::size_t count) {
-    constexpr std::size_t kLanes = 64;
+    constexpr std::size_t kLanes = 16;
     std::uint64_t sums[kLanes] = {};
     for (std::size_t i = 0; i + kLanes <= count; i += kLanes) {
       for (std::size_t lane = 0; lane < kLanes; ++lane) sums[lane] ^= words[i + lane];

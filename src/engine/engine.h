@@ -36,7 +36,8 @@ struct RunOptions {
   /// By sequence, the decoder's tokens from whose end negative positions of edits count: those of the prompt, when a
   /// row runs in several calls. Empty: those of cache and batch together.
   std::span<const std::int64_t> edited_lengths;
-  /// Threads that share the batch, or null for the calling one alone: no bit depends on it.
+  /// Threads that share the batch, or null for the calling one alone: no bit depends on it. The caller becomes a worker
+  /// (Backend::enter_worker).
   Team* team = nullptr;
   /// Every sequence has exactly one new token, behind its cache: products read their weights once, at the speed of
   /// memory. A row's bits depend neither on the number of sequences nor on the team; they need not be those of a pass
