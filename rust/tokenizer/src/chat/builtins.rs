@@ -41,6 +41,7 @@ pub fn install(env: &mut Environment, date: Option<(i32, u32, u32)>) {
     env.add_filter("length", length);
     env.add_filter("count", length);
     env.add_filter("list", list);
+    env.add_filter("sum", sum);
     env.add_filter("join", join_filter);
     env.add_filter("replace", replace);
     env.add_filter("trim", trim);
@@ -166,6 +167,21 @@ fn list(value: &Value) -> Result<Vec<Value>, Error> {
         return Ok(text.chars().map(|c| Value::from(c.to_string())).collect());
     }
     value.try_iter()?.checked().collect()
+}
+
+fn sum(values: &Value, kwargs: Kwargs) -> Result<Value, Error> {
+    let attribute: Option<String> = kwargs.get("attribute")?;
+    let start: Option<Value> = kwargs.get("start")?;
+    kwargs.assert_all_used()?;
+    let mut total = start.unwrap_or_else(|| Value::from(0));
+    for item in list(values)? {
+        let item = match &attribute {
+            Some(name) => item.get_attr(name)?,
+            None => item,
+        };
+        total = add(&total, &item)?;
+    }
+    Ok(total)
 }
 
 fn joined(values: &Value, separator: &str, attribute: Option<&str>) -> Result<String, Error> {

@@ -145,7 +145,7 @@ fn value<'a>(expr: &Expr<'a>) -> Outcome<Expr<'a>> {
         )),
         Expr::Filter(node) => plain(filter(node)?),
         Expr::Test(node) => Expr::Test(Spanned::new(
-            ast::Test { name: node.name, expr: value(&node.expr)?, args: arguments(&node.args)? },
+            ast::Test { name: node.name, expr: counted(&node.expr)?, args: arguments(&node.args)? },
             span,
         )),
         Expr::GetAttr(node) => attribute(node, value(&node.expr)?)?,
