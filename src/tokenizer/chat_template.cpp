@@ -124,6 +124,15 @@ Result<std::unique_ptr<ChatTemplate>> ChatTemplate::open_folder(const std::strin
   return chat;
 }
 
+std::string ChatTemplate::identity() const {
+  Json::Array parts = {Json(special_tokens_)};
+  for (const Named& named : templates_) {
+    parts.emplace_back(named.name);
+    parts.emplace_back(named.text);
+  }
+  return Json(std::move(parts)).dump();
+}
+
 std::vector<std::string> ChatTemplate::names() const {
   std::vector<std::string> names;
   for (const Named& named : templates_) names.push_back(named.name);

@@ -33,6 +33,8 @@ class ChatTemplate {
   /// refuses in its own words or that is no list of objects, kModel for a template that is at fault, with its file.
   [[nodiscard]] Result<std::string> render(const Json& messages, const ChatOptions& options = {}) const;
 
+  /// Everything that a rendering depends on beside its messages and options.
+  [[nodiscard]] std::string identity() const;
   /// The names of the templates, each once.
   [[nodiscard]] std::vector<std::string> names() const;
 
