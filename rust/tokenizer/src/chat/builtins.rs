@@ -32,7 +32,7 @@ pub fn install(env: &mut Environment, date: Option<(i32, u32, u32)>) {
     env.add_function("range", range);
     env.add_function("raise_exception", |message: &Value| Err::<Value, _>(raise(python::text(message)?)));
     env.add_function("strftime_now", move |format: &str| match date {
-        None => Err(raise("it asks for today's date (strftime_now), which is not given".into())),
+        None => Err(raise("it asks for today's date (strftime_now), which is not given: --chat-date".into())),
         Some(date) => python::strftime(format, date)
             .ok_or_else(|| invalid(format!("strftime_now: the format {format:?} is not supported"))),
     });
