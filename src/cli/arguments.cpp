@@ -159,6 +159,38 @@ Status expect_positionals(const Words& words, std::size_t least, std::size_t mos
   return {};
 }
 
+Result<std::array<std::int32_t, 3>> chat_date(std::string_view text) {
+  std::array<std::int32_t, 3> date{};
+  std::array<std::size_t, 4> cuts = {0, 5, 8, 11};
+  bool good = text.size() == 10 && text[4] == '-' && text[7] == '-';
+  for (std::size_t i = 0; good && i < 3; ++i) {
+    const char* const end = text.data() + cuts[i + 1] - 1;
+    const auto [at, code] = std::from_chars(text.data() + cuts[i], end, date[i]);
+    good = code == std::errc() && at == end && date[i] > 0;
+  }
+  if (!good || date[1] > 12 || date[2] > 31)
+    return usage(fmt::format("--chat-date {}: expected a date such as 2024-07-26", text));
+  return date;
+}
+
+Status chat_arguments(const Words& words, InputArguments& input) {
+  if (!words.on(Flag::kChat)) {
+    for (const Flag flag : {Flag::kSystem, Flag::kChatTemplate, Flag::kChatDate}) {
+      if (words.given(flag)) return usage(fmt::format("{}: only together with --chat", flag_row(flag).long_name));
+    }
+    return {};
+  }
+  ChatSettings& chat = input.chat.emplace();
+  if (words.given(Flag::kSystem)) chat.system = words.text(Flag::kSystem, "");
+  chat.options.name = words.text(Flag::kChatTemplate, "");
+  if (words.given(Flag::kChatDate)) {
+    LAYERSCOPE_ASSIGN(chat.options.date, chat_date(words.text(Flag::kChatDate, "")));
+  }
+  input.model = words.positionals.front();
+  input.tokenize.add_special_tokens = false;  // the template has written them
+  return {};
+}
+
 Result<InputArguments> input_arguments(const Words& words) {
   LAYERSCOPE_TRY(expect_positionals(words, 1, std::numeric_limits<std::size_t>::max()));
   InputArguments input;
@@ -174,6 +206,7 @@ Result<InputArguments> input_arguments(const Words& words) {
                       integer<std::int64_t>(Flag::kMaxLength, words.text(Flag::kMaxLength, ""), 1,
                                             std::numeric_limits<std::int32_t>::max()));
   }
+  LAYERSCOPE_TRY(chat_arguments(words, input));
   if (words.given(Flag::kInput) && input.path.empty()) return usage("--input: an empty file name");
   if (!input.path.empty() && !input.texts.empty())
     return usage("--input and TEXT arguments: only one of them can hold");

@@ -13,6 +13,7 @@
 #include "analysis/metric.h"
 #include "cli/edits.h"
 #include "cli/option_table.h"
+#include "job/chat_rows.h"
 #include "layerscope/error.h"
 #include "layerscope/model.h"
 #include "layerscope/tap.h"
@@ -39,6 +40,8 @@ struct InputArguments {
   bool json_lines = false;  ///< what stdin holds
   bool skip_bad = false;
   TokenizeOptions tokenize;
+  std::optional<ChatSettings> chat;  ///< rows are conversations,
+  std::string model;                 ///< of the model whose template makes them texts
 };
 
 /// What the picture shows of a state.

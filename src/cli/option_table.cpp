@@ -18,6 +18,7 @@ constexpr std::uint32_t kExport = bit(Command::kExport);
 constexpr std::uint32_t kReading = kTokenize | kStates | kEmbed;
 constexpr std::uint32_t kRunning = kStates | kEmbed;
 constexpr std::uint32_t kEditing = kStates;
+constexpr std::uint32_t kChatting = kTokenize | kStates;
 constexpr std::uint32_t kWorking = kInspect | kTokenize | kStates | kEmbed | kSearch | kCluster | kVerify | kExport;
 constexpr std::uint32_t kEvery = kWorking | bit(Command::kCompletion) | bit(Command::kMan);
 
@@ -103,6 +104,16 @@ constexpr std::array kFlags{
             "most tokens of a row, special tokens included"},
     FlagRow{Flag::kNoSpecialTokens, FlagGroup::kInput, kReading, "", "--no-special-tokens", "", "", "",
             "leave out [CLS], [SEP], BOS and the like"},
+    FlagRow{
+        Flag::kChat, FlagGroup::kInput, kChatting, "", "--chat", "", "", "",
+        "rows are conversations, written by the model's chat template: a text is the user's message, \"messages\" of "
+        "a .jsonl all of them"},
+    FlagRow{Flag::kSystem, FlagGroup::kInput, kChatting, "", "--system", "TEXT", "", "",
+            "a system message before every text of --chat"},
+    FlagRow{Flag::kChatTemplate, FlagGroup::kInput, kChatting, "", "--chat-template", "NAME", "", "default",
+            "one of several chat templates"},
+    FlagRow{Flag::kChatDate, FlagGroup::kInput, kChatting, "", "--chat-date", "YYYY-MM-DD", "", "",
+            "today's date for chat templates that write it"},
     FlagRow{Flag::kLayers, FlagGroup::kObserve, kStates, "", "--layers", "LIST", "", "all",
             "layers as transformers counts them: 0 the embedding, k after block k, -1 the last; 0..6, all, enc:LIST, "
             "dec:LIST"},

@@ -157,7 +157,7 @@ Result<ModelRow> make_row(const ModelState& state, const TextRow& row, const Tok
   } else if (row.text) {
     LAYERSCOPE_ASSIGN(ready.main, tokenized(state, state.main_stack(), *row.text, row.pair, options, limit));
   } else {
-    return bad("the row has neither text nor ids");
+    return bad("the row has neither text nor ids (\"messages\" are read under --chat)");
   }
   LAYERSCOPE_TRY(check_types(state, ready.main.type_ids));
   if (ready.main.ids.empty()) return bad("the row has no tokens");
