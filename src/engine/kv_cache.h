@@ -5,7 +5,7 @@
 #include <vector>
 
 #include "backend/backend.h"
-#include "kernels/buffer.h"
+#include "base/buffer.h"
 #include "layerscope/tensor.h"
 #include "spec/spec.h"
 

@@ -9,7 +9,7 @@
 #include <vector>
 
 #include "kernels/arguments.h"
-#include "kernels/buffer.h"
+#include "base/buffer.h"
 
 namespace layerscope {
 
