@@ -94,7 +94,7 @@ struct ModelInfo {
   bool has_tokenizer = false;
   bool has_type_ids = false;  ///< rows may carry type ids
   bool two_stacks = false;
-  bool has_head = false;  ///< over the vocabulary: there is a site "logits"
+  bool has_head = false;         ///< over the vocabulary: there is a site "logits"
   std::optional<Labels> labels;  ///< of a classifier's head, where the folder has one
   std::int64_t vocabulary_size = 0;
   std::optional<std::int64_t> max_tokens;  ///< usable positions of a learned table; nothing for models without one

@@ -75,8 +75,11 @@ constexpr std::string_view kIgnored[] = {"embeddings.position_ids",
 
 }  // namespace
 
-const Family kAlbert{
-    .model_types = kTypes, .describe = describe, .binds = kBinds, .prefixes = kPrefixes, .ignored = kIgnored,
-    .adapt_labels = adapt_labels};
+const Family kAlbert{.model_types = kTypes,
+                     .describe = describe,
+                     .binds = kBinds,
+                     .prefixes = kPrefixes,
+                     .ignored = kIgnored,
+                     .adapt_labels = adapt_labels};
 
 }  // namespace layerscope

@@ -177,8 +177,11 @@ constexpr std::string_view kIgnored[] = {"shared.weight",
 
 }  // namespace
 
-const Family kBart{
-    .model_types = kTypes, .describe = describe, .binds = kBinds, .prefixes = kPrefixes, .ignored = kIgnored,
-    .adapt_labels = adapt_labels};
+const Family kBart{.model_types = kTypes,
+                   .describe = describe,
+                   .binds = kBinds,
+                   .prefixes = kPrefixes,
+                   .ignored = kIgnored,
+                   .adapt_labels = adapt_labels};
 
 }  // namespace layerscope

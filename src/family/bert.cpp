@@ -97,8 +97,11 @@ constexpr std::string_view kTypes[] = {"bert", "ernie"};
 constexpr std::string_view kPrefixes[] = {"", "bert.", "ernie."};
 }  // namespace
 
-const Family kBert{
-    .model_types = kTypes, .describe = describe, .binds = kBertBinds, .prefixes = kPrefixes, .ignored = kBertIgnored,
-    .adapt_labels = adapt_labels};
+const Family kBert{.model_types = kTypes,
+                   .describe = describe,
+                   .binds = kBertBinds,
+                   .prefixes = kPrefixes,
+                   .ignored = kBertIgnored,
+                   .adapt_labels = adapt_labels};
 
 }  // namespace layerscope

@@ -165,8 +165,11 @@ constexpr std::string_view kIgnored[] = {"embeddings.position_ids",
 
 }  // namespace
 
-const Family kDeberta{
-    .model_types = kTypes, .describe = describe, .binds = kBinds, .prefixes = kPrefixes, .ignored = kIgnored,
-    .adapt_labels = adapt_labels};
+const Family kDeberta{.model_types = kTypes,
+                      .describe = describe,
+                      .binds = kBinds,
+                      .prefixes = kPrefixes,
+                      .ignored = kIgnored,
+                      .adapt_labels = adapt_labels};
 
 }  // namespace layerscope

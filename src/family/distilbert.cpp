@@ -47,8 +47,11 @@ constexpr std::string_view kIgnored[] = {"embeddings.position_ids", "vocab_*.*",
 
 }  // namespace
 
-const Family kDistilbert{
-    .model_types = kTypes, .describe = describe, .binds = kBinds, .prefixes = kPrefixes, .ignored = kIgnored,
-    .adapt_labels = adapt_labels};
+const Family kDistilbert{.model_types = kTypes,
+                         .describe = describe,
+                         .binds = kBinds,
+                         .prefixes = kPrefixes,
+                         .ignored = kIgnored,
+                         .adapt_labels = adapt_labels};
 
 }  // namespace layerscope

@@ -26,8 +26,11 @@ constexpr std::string_view kPrefixes[] = {"", "electra."};
 
 }  // namespace
 
-const Family kElectra{
-    .model_types = kTypes, .describe = describe, .binds = kBertBinds, .prefixes = kPrefixes, .ignored = kBertIgnored,
-    .adapt_labels = adapt_labels};
+const Family kElectra{.model_types = kTypes,
+                      .describe = describe,
+                      .binds = kBertBinds,
+                      .prefixes = kPrefixes,
+                      .ignored = kBertIgnored,
+                      .adapt_labels = adapt_labels};
 
 }  // namespace layerscope

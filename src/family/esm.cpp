@@ -43,8 +43,11 @@ constexpr std::string_view kPrefixes[] = {"", "esm."};
 
 }  // namespace
 
-const Family kEsm{
-    .model_types = kTypes, .describe = describe, .binds = kBertBinds, .prefixes = kPrefixes, .ignored = kBertIgnored,
-    .adapt_labels = adapt_labels};
+const Family kEsm{.model_types = kTypes,
+                  .describe = describe,
+                  .binds = kBertBinds,
+                  .prefixes = kPrefixes,
+                  .ignored = kBertIgnored,
+                  .adapt_labels = adapt_labels};
 
 }  // namespace layerscope

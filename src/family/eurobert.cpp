@@ -35,8 +35,11 @@ constexpr std::string_view kIgnored[] = {"lm_head.*", "dense.*", "classifier.*",
 
 }  // namespace
 
-const Family kEurobert{
-    .model_types = kTypes, .describe = describe, .binds = kLlamaBinds, .prefixes = kLlamaPrefixes, .ignored = kIgnored,
-    .adapt_labels = adapt_labels};
+const Family kEurobert{.model_types = kTypes,
+                       .describe = describe,
+                       .binds = kLlamaBinds,
+                       .prefixes = kLlamaPrefixes,
+                       .ignored = kIgnored,
+                       .adapt_labels = adapt_labels};
 
 }  // namespace layerscope

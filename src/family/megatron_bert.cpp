@@ -23,8 +23,11 @@ constexpr std::string_view kPrefixes[] = {"", "bert."};
 
 }  // namespace
 
-const Family kMegatronBert{
-    .model_types = kTypes, .describe = describe, .binds = kBertBinds, .prefixes = kPrefixes, .ignored = kBertIgnored,
-    .adapt_labels = adapt_labels};
+const Family kMegatronBert{.model_types = kTypes,
+                           .describe = describe,
+                           .binds = kBertBinds,
+                           .prefixes = kPrefixes,
+                           .ignored = kBertIgnored,
+                           .adapt_labels = adapt_labels};
 
 }  // namespace layerscope

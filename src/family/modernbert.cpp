@@ -112,8 +112,11 @@ constexpr std::string_view kIgnored[] = {"head.**", "decoder.*", "classifier.*",
 
 }  // namespace
 
-const Family kModernbert{
-    .model_types = kTypes, .describe = describe, .binds = kBinds, .prefixes = kPrefixes, .ignored = kIgnored,
-    .adapt_labels = adapt_labels};
+const Family kModernbert{.model_types = kTypes,
+                         .describe = describe,
+                         .binds = kBinds,
+                         .prefixes = kPrefixes,
+                         .ignored = kIgnored,
+                         .adapt_labels = adapt_labels};
 
 }  // namespace layerscope

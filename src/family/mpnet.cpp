@@ -27,8 +27,11 @@ constexpr std::string_view kPrefixes[] = {"", "mpnet."};
 
 }  // namespace
 
-const Family kMpnet{
-    .model_types = kTypes, .describe = describe, .binds = kBertBinds, .prefixes = kPrefixes, .ignored = kBertIgnored,
-    .adapt_labels = adapt_labels};
+const Family kMpnet{.model_types = kTypes,
+                    .describe = describe,
+                    .binds = kBertBinds,
+                    .prefixes = kPrefixes,
+                    .ignored = kBertIgnored,
+                    .adapt_labels = adapt_labels};
 
 }  // namespace layerscope

@@ -101,8 +101,11 @@ constexpr std::string_view kIgnored[] = {"embeddings.position_ids", "pooler.dens
 
 }  // namespace
 
-const Family kNomicBert{
-    .model_types = kTypes, .describe = describe, .binds = kBinds, .prefixes = kPrefixes, .ignored = kIgnored,
-    .adapt_labels = adapt_labels};
+const Family kNomicBert{.model_types = kTypes,
+                        .describe = describe,
+                        .binds = kBinds,
+                        .prefixes = kPrefixes,
+                        .ignored = kIgnored,
+                        .adapt_labels = adapt_labels};
 
 }  // namespace layerscope

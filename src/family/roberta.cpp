@@ -24,8 +24,11 @@ constexpr std::string_view kPrefixes[] = {"", "roberta.", "data2vec_text.", "rob
 
 }  // namespace
 
-const Family kRoberta{
-    .model_types = kTypes, .describe = describe, .binds = kBertBinds, .prefixes = kPrefixes, .ignored = kBertIgnored,
-    .adapt_labels = adapt_labels};
+const Family kRoberta{.model_types = kTypes,
+                      .describe = describe,
+                      .binds = kBertBinds,
+                      .prefixes = kPrefixes,
+                      .ignored = kBertIgnored,
+                      .adapt_labels = adapt_labels};
 
 }  // namespace layerscope

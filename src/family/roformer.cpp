@@ -28,8 +28,11 @@ constexpr std::string_view kPrefixes[] = {"", "roformer."};
 
 }  // namespace
 
-const Family kRoformer{
-    .model_types = kTypes, .describe = describe, .binds = kBertBinds, .prefixes = kPrefixes, .ignored = kBertIgnored,
-    .adapt_labels = adapt_labels};
+const Family kRoformer{.model_types = kTypes,
+                       .describe = describe,
+                       .binds = kBertBinds,
+                       .prefixes = kPrefixes,
+                       .ignored = kBertIgnored,
+                       .adapt_labels = adapt_labels};
 
 }  // namespace layerscope

@@ -127,6 +127,6 @@ const Family kT5{.model_types = kTypes,
                  .prefixes = kPrefixes,
                  .ignored = kIgnored,
                  .copies = kCopies,
-    .adapt_labels = adapt_labels};
+                 .adapt_labels = adapt_labels};
 
 }  // namespace layerscope

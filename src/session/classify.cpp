@@ -74,7 +74,8 @@ class Kept : public Sink {
   }
   [[nodiscard]] std::int64_t rows() const noexcept { return rows_; }
   [[nodiscard]] RowsView view() const noexcept {
-    return {.data = reinterpret_cast<const std::byte*>(values_.data()), .rows = rows_, .width = width_, .stride = width_};
+    return {
+        .data = reinterpret_cast<const std::byte*>(values_.data()), .rows = rows_, .width = width_, .stride = width_};
   }
 
  private:
@@ -148,8 +149,8 @@ Status classify_batch(const Model& model, const TapPlan& plan, std::span<const I
 
 }  // namespace
 
-Result<std::vector<LabelScores>> Model::classify(const std::vector<TextRow>& rows,
-                                                 const ClassifyOptions& options) const try {
+Result<std::vector<LabelScores>> Model::classify(const std::vector<TextRow>& rows, const ClassifyOptions& options) const
+    try {
   if (!state_->no_labels.empty()) return Error{ErrorCode::kModel, state_->no_labels};
   const ModelSpec& spec = state_->spec;
   const std::string final = stack_prefix(spec, spec.head_stack()) + "final";
@@ -158,11 +159,14 @@ Result<std::vector<LabelScores>> Model::classify(const std::vector<TextRow>& row
   std::vector<std::size_t> begins;  // of every batch
   std::int64_t tokens = 0;
   for (std::size_t i = 0; i < rows.size(); ++i) {
-    const auto in_row = [&](const Error& error) { return Error{error.code, "row " + std::to_string(i) + ": " + error.message}; };
+    const auto in_row = [&](const Error& error) {
+      return Error{error.code, rows.size() == 1 ? error.message : "row " + std::to_string(i) + ": " + error.message};
+    };
     auto ready = tokenize(rows[i], options.tokenize);
     if (!ready) return in_row(ready.error());
     items[i].row = std::move(ready).value();
-    items[i].tokens = static_cast<std::int64_t>((items[i].row.decoder ? *items[i].row.decoder : items[i].row.main).ids.size());
+    items[i].tokens =
+        static_cast<std::int64_t>((items[i].row.decoder ? *items[i].row.decoder : items[i].row.main).ids.size());
     const auto position = position_of(*spec.labels, items[i]);
     if (!position) return in_row(position.error());
     items[i].position = *position;

@@ -65,8 +65,9 @@ Status read_config(const std::string& path, ModelState& state, const Family*& fa
   const std::string named = path + ": \"architectures\" names " +
                             (architecture.empty() ? "nothing" : "\"" + printable(architecture) + "\"") + ", expected ";
   if (!state.spec.head)
-    state.no_head = named + "a model with a head over the vocabulary (such as ForCausalLM, ForMaskedLM, "
-                            "ForConditionalGeneration)";
+    state.no_head = named +
+                    "a model with a head over the vocabulary (such as ForCausalLM, ForMaskedLM, "
+                    "ForConditionalGeneration)";
   if (!state.spec.labels)
     state.no_labels = named + "a model with a head over labels (ForSequenceClassification, ForTokenClassification)";
   return {};
@@ -137,9 +138,8 @@ Status open_folder(const std::string& folder, const OpenOptions& options, ModelS
     state.info.max_tokens = rotation->rows;
   state.info.has_head = state.spec.head.has_value();
   if (const auto& labels = state.spec.labels)
-    state.info.labels = Labels{.names = labels->names,
-                               .problem = labels->problem,
-                               .each_token = labels->reads == LabelHead::Reads::kEach};
+    state.info.labels = Labels{
+        .names = labels->names, .problem = labels->problem, .each_token = labels->reads == LabelHead::Reads::kEach};
   state.sites = enumerate_sites(state.spec);
   state.sites.no_logits = state.no_head;
   return load_engine(options, state);

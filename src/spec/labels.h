@@ -1,4 +1,5 @@
-// Heads over labels, which are alike in all families: the matrix of labels, what it reads, and the names in config.json.
+// Heads over labels, which are alike in all families: the matrix of labels, what it reads, and the names in
+// config.json.
 #pragma once
 
 #include <optional>
