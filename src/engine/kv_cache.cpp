@@ -34,6 +34,12 @@ KeyValuePages KvCache::Pages::grow(std::int64_t added, std::size_t page_bytes) {
   return {.pages = pages_.data(), .tokens = tokens_};
 }
 
+std::uint64_t KvCache::Pages::bytes() const noexcept {
+  std::uint64_t sum = 0;
+  for (const AlignedBuffer& page : memory_) sum += page.bytes();
+  return sum;
+}
+
 void KvCache::History::set(const RowsView& values) {
   const std::size_t row_bytes = static_cast<std::size_t>(values.width) * dtype_size(values.dtype);
   bytes.resize(static_cast<std::size_t>(values.rows) * row_bytes);
@@ -53,6 +59,14 @@ KvCache::StepEntries& KvCache::at(int block, int step) {
   auto& steps = blocks_[static_cast<std::size_t>(block)];
   steps.resize(std::max(steps.size(), static_cast<std::size_t>(step) + 1));
   return steps[static_cast<std::size_t>(step)];
+}
+
+std::uint64_t KvCache::bytes() const noexcept {
+  std::uint64_t sum = 0;
+  for (const std::vector<StepEntries>& steps : blocks_) {
+    for (const StepEntries& step : steps) sum += step.pages.bytes() + step.history.bytes.size();
+  }
+  return sum;
 }
 
 std::uint64_t cache_bytes(const ModelSpec& spec, const Backend& backend, std::int64_t tokens,

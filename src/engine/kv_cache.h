@@ -13,7 +13,7 @@ namespace layerscope {
 
 /// One sequence's cache over the decoder's blocks. Filled by the forward pass; keys are stored after norm and rotation,
 /// in the operand's precision, as the backend's attention reads them. Tokens that join it leave the others where they
-/// are.
+/// are. After a run that failed it is of no more use.
 class KvCache {
  public:
   /// The keys and values of one attention.
@@ -22,6 +22,7 @@ class KvCache {
     /// Makes room for `added` tokens, which are still to be remembered. `page_bytes` is the same in all calls. Throws
     /// std::bad_alloc.
     KeyValuePages grow(std::int64_t added, std::size_t page_bytes);
+    [[nodiscard]] std::uint64_t bytes() const noexcept;
 
    private:
     std::vector<AlignedBuffer> memory_;
@@ -43,6 +44,8 @@ class KvCache {
   [[nodiscard]] std::int64_t tokens() const noexcept { return tokens_; }
   void advance(std::int64_t tokens) noexcept { tokens_ += tokens; }
   [[nodiscard]] StepEntries& at(int block, int step);
+  /// Memory of keys, values and histories.
+  [[nodiscard]] std::uint64_t bytes() const noexcept;
 
  private:
   std::vector<std::vector<StepEntries>> blocks_;
