@@ -54,7 +54,8 @@ class ReadTest {
 #if defined(__x86_64__)
   __attribute__((target_clones("avx512f", "avx2", "default")))
 #endif
-  static std::uint64_t sum(const std::uint64_t* words, std::size_t count) {
+  static std::uint64_t
+  sum(const std::uint64_t* words, std::size_t count) {
     constexpr std::size_t kLanes = 32;
     std::uint64_t sums[kLanes] = {};
     for (std::size_t i = 0; i + kLanes <= count; i += kLanes) {

@@ -25,19 +25,15 @@ std::uint64_t product_or_most(std::uint64_t a, std::uint64_t b) noexcept {
 
 KeyValuePages KvCache::Pages::grow(std::int64_t added, std::size_t page_bytes) {
   tokens_ += added;
+  page_bytes_ = page_bytes;
   while (pages_.size() < pages_for(tokens_)) {
-    AlignedBuffer page;
-    std::memset(page.reserve(page_bytes), 0, page_bytes);
+    RowBuffer page;
+    std::byte* bytes = page.rows(DType::kU8, 1, static_cast<std::int64_t>(page_bytes)).data;
+    std::memset(bytes, 0, page_bytes);
     memory_.push_back(std::move(page));
-    pages_.push_back(memory_.back().data());
+    pages_.push_back(bytes);
   }
   return {.pages = pages_.data(), .tokens = tokens_};
-}
-
-std::uint64_t KvCache::Pages::bytes() const noexcept {
-  std::uint64_t sum = 0;
-  for (const AlignedBuffer& page : memory_) sum += page.bytes();
-  return sum;
 }
 
 void KvCache::History::set(const RowsView& values) {

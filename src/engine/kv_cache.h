@@ -5,7 +5,7 @@
 #include <vector>
 
 #include "backend/backend.h"
-#include "kernels/buffer.h"
+#include "engine/workspace.h"
 #include "layerscope/tensor.h"
 #include "spec/spec.h"
 
@@ -22,11 +22,12 @@ class KvCache {
     /// Makes room for `added` tokens, which are still to be remembered. `page_bytes` is the same in all calls. Throws
     /// std::bad_alloc.
     KeyValuePages grow(std::int64_t added, std::size_t page_bytes);
-    [[nodiscard]] std::uint64_t bytes() const noexcept;
+    [[nodiscard]] std::uint64_t bytes() const noexcept { return pages_.size() * page_bytes_; }
 
    private:
-    std::vector<AlignedBuffer> memory_;
+    std::vector<RowBuffer> memory_;
     std::vector<std::byte*> pages_;
+    std::size_t page_bytes_ = 0;
     std::int64_t tokens_ = 0;
   };
   /// What a short convolution's next token reaches back to.
