@@ -12,7 +12,7 @@
 #include <dnnl.hpp>
 
 #include "backend/backend.h"
-#include "base/buffer.h"
+#include "kernels/buffer.h"
 #include "kernels/kernels.h"
 
 namespace layerscope {

@@ -9,7 +9,7 @@
 #include <vector>
 
 #include "kernels/arguments.h"
-#include "base/buffer.h"
+#include "kernels/buffer.h"
 
 namespace layerscope {
 

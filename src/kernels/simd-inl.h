@@ -12,7 +12,7 @@
 #include <cstring>
 
 #include "kernels/arguments.h"
-#include "base/buffer.h"
+#include "kernels/buffer.h"
 #include "kernels/kernels.h"
 #include "kernels/reference.h"
 #include "kernels/scalar.h"

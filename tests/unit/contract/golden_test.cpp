@@ -220,7 +220,8 @@ Batch part_of(const std::vector<ModelRow>& rows, bool two_stacks, std::int64_t f
       input.offsets.push_back(static_cast<std::int64_t>(input.ids.size()));
     };
     if (two_stacks)
-      add(batch.inputs[0], first == 0 ? std::span<const std::int32_t>(rows[i].main.ids) : std::span<const std::int32_t>());
+      add(batch.inputs[0],
+          first == 0 ? std::span<const std::int32_t>(rows[i].main.ids) : std::span<const std::int32_t>());
     const Tokens& tokens = rows[i].decoder ? *rows[i].decoder : rows[i].main;
     add(batch.inputs[1],
         std::span(tokens.ids).subspan(static_cast<std::size_t>(first), static_cast<std::size_t>(count)));

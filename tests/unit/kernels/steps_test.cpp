@@ -50,8 +50,7 @@ TEST_P(Steps, AreTheProductOfFloat64) {
       Rows expected(DType::kF64, size.rows, size.outputs);
       reference::linear<double>(std::span(&matrix, 1), bias, activation, in.view(), expected.mutable_view());
       for (const DType type : {DType::kF32, operand}) {
-        EXPECT_LT(relative_l2(run(*backend, *linear, in.view(), type), expected),
-                  type == DType::kBF16 ? 4e-3 : 1e-6)
+        EXPECT_LT(relative_l2(run(*backend, *linear, in.view(), type), expected), type == DType::kBF16 ? 4e-3 : 1e-6)
             << size.rows << "x" << size.inputs << "x" << size.outputs;
       }
     }
@@ -226,8 +225,7 @@ TEST_P(Steps, AValueThatIsNotFiniteStaysWithThoseThatSeeIt) {
   a.cache = cache.view();
   Rows z(DType::kF32, 140, 8);
   backend->attention(a, z.mutable_view(), *scratch);
-  for (std::int64_t row = 0; row < 140; ++row)
-    EXPECT_EQ(std::isfinite(z.at(row, 0)), row < 130) << row;
+  for (std::int64_t row = 0; row < 140; ++row) EXPECT_EQ(std::isfinite(z.at(row, 0)), row < 130) << row;
 }
 
 TEST_P(Steps, ATeamsAttentionHasTheBitsOfOneThread) {
