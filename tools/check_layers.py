@@ -23,9 +23,9 @@ ALLOWED = {
     "store": ["base", "tap", "spec"],
     "analysis": ["base", "tap", "spec"],
     "hub": ["base", "checkpoint"],
-    "session": ["base", "spec", "family", "checkpoint", "tokenizer", "backend", "tap", "engine"],
-    "job": ["base", "spec", "tap", "engine", "tokenizer", "session", "store"],
-    "cli": ["base", "spec", "tap", "store", "session", "hub", "job"],
+    "session": ["base", "spec", "analysis", "family", "checkpoint", "tokenizer", "backend", "tap", "engine"],
+    "job": ["base", "spec", "tap", "engine", "tokenizer", "session", "store", "analysis"],
+    "cli": ["base", "spec", "tap", "store", "analysis", "session", "hub", "job"],
 }
 PUBLIC = "layerscope"
 INCLUDE = re.compile(r'^\s*#\s*include\s*([<"])([^>"]+)[>"]')
