@@ -8,7 +8,18 @@
 
 namespace layerscope::cli {
 
-enum class Command : std::uint8_t { kInspect, kTokenize, kStates, kEmbed, kVerify, kExport, kCompletion, kMan };
+enum class Command : std::uint8_t {
+  kInspect,
+  kTokenize,
+  kStates,
+  kEmbed,
+  kLogits,
+  kLens,
+  kVerify,
+  kExport,
+  kCompletion,
+  kMan
+};
 
 enum class Flag : std::uint8_t {
   kInput,
@@ -25,6 +36,9 @@ enum class Flag : std::uint8_t {
   kSeed,
   kEdit,
   kEdits,
+  kTopK,
+  kLens,
+  kTrain,
   kLayer,
   kPrompt,
   kPromptName,
@@ -42,6 +56,7 @@ enum class Flag : std::uint8_t {
   kAllowIncomplete,
   kMeasure,
   kAll,
+  kHtml,
   kThreads,
   kDtype,
   kDevice,
