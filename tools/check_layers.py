@@ -19,12 +19,12 @@ ALLOWED = {
     "family": ["base", "spec"],
     "tap": ["base", "spec"],
     "backend": ["base", "kernels"],
-    "analysis": ["base", "backend"],
+    "analysis": ["base", "spec", "tap", "backend"],
     "engine": ["base", "spec", "backend", "tap", "checkpoint/source.h"],
     "store": ["base", "tap", "spec"],
     "hub": ["base", "checkpoint"],
-    "session": ["base", "spec", "family", "checkpoint", "tokenizer", "backend", "tap", "engine"],
-    "job": ["base", "spec", "tap", "engine", "tokenizer", "session", "store"],
+    "session": ["base", "spec", "family", "checkpoint", "tokenizer", "backend", "tap", "analysis", "engine"],
+    "job": ["base", "spec", "tap", "engine", "tokenizer", "session", "store", "analysis"],
     "cli": ["base", "spec", "tap", "store", "session", "hub", "job", "analysis"],
 }
 PUBLIC = "layerscope"
