@@ -108,6 +108,38 @@ struct ClusterArguments {
   std::optional<bool> normalize;  ///< nothing: as the run's recipe compares its vectors
   bool overwrite = false, allow_incomplete = false;
 };
+/// Tokens shown of a prediction without --top-k.
+inline constexpr std::size_t kDefaultTopK = 5;
+
+struct LogitsArguments {
+  std::string model;
+  InputArguments input;
+  std::string positions = "all";
+  std::uint64_t seed = 0;  ///< of sample:K
+  EditArguments edits;
+  std::optional<std::size_t> top_k;  ///< with `output`: nothing stores every score
+  std::string output;                ///< run folder; empty: picture or JSON lines
+  DType save_dtype = DType::kF32;
+  std::uint64_t shard_bytes = std::uint64_t{256} << 20;
+  std::optional<std::pair<int, int>> part;
+  bool overwrite = false, dry_run = false, all = false;
+  ProgressMode progress = ProgressMode::kAuto;
+};
+struct LensArguments {
+  std::string model;
+  InputArguments input;  ///< nothing to read if a run is trained on
+  std::string layers = "all", positions = "all";
+  std::uint64_t seed = 0;  ///< of sample:K
+  EditArguments edits;
+  std::size_t top_k = kDefaultTopK;
+  std::string lens;  ///< a tuned lens to look through, or empty
+  std::string html;  ///< the page to write, or empty
+  bool all = false;
+  bool train = false;
+  std::string run;     ///< what to train on; empty: `input`
+  std::string output;  ///< the lens that training writes
+  bool overwrite = false;
+};
 struct VerifyArguments {
   std::string run;
 };
@@ -128,7 +160,8 @@ struct HelpArguments {
 struct Invocation {
   CommonArguments common;
   std::variant<HelpArguments, VersionArguments, InspectArguments, TokenizeArguments, StatesArguments, EmbedArguments,
-               SearchArguments, ClusterArguments, VerifyArguments, ExportArguments, CompletionArguments, ManArguments>
+               SearchArguments, ClusterArguments, LogitsArguments, LensArguments, VerifyArguments, ExportArguments,
+               CompletionArguments, ManArguments>
       request;
 };
 

@@ -39,6 +39,15 @@ struct Context {
 [[nodiscard]] Result<int> run_embed(const EmbedArguments& arguments, Context& context);
 [[nodiscard]] Result<int> run_embed_npy(const Embedder& embedder, const EmbedArguments& arguments, Context& context);
 
+/// `logits`: chooses between a run folder, JSON lines and the picture.
+[[nodiscard]] Result<int> run_logits(const LogitsArguments& arguments, Context& context);
+[[nodiscard]] Result<int> run_logits_folder(const Model& model, const LogitsArguments& arguments, Context& context);
+[[nodiscard]] Result<int> run_logits_json(const Model& model, const LogitsArguments& arguments, Context& context);
+[[nodiscard]] Result<int> run_logits_picture(const Model& model, const LogitsArguments& arguments, Context& context);
+/// `lens`: trains one, or looks through it: JSON lines, a page or the picture.
+[[nodiscard]] Result<int> run_lens(const LensArguments& arguments, Context& context);
+[[nodiscard]] Result<int> run_lens_training(const Model& model, const LensArguments& arguments, Context& context);
+
 /// A bulk job into a run folder, with progress, signals and the summary.
 struct FolderJob {
   const InputArguments& input;

@@ -13,13 +13,17 @@ constexpr std::uint32_t kStates = bit(Command::kStates);
 constexpr std::uint32_t kEmbed = bit(Command::kEmbed);
 constexpr std::uint32_t kSearch = bit(Command::kSearch);
 constexpr std::uint32_t kCluster = bit(Command::kCluster);
+constexpr std::uint32_t kLogits = bit(Command::kLogits);
+constexpr std::uint32_t kLens = bit(Command::kLens);
 constexpr std::uint32_t kVerify = bit(Command::kVerify);
 constexpr std::uint32_t kExport = bit(Command::kExport);
-constexpr std::uint32_t kReading = kTokenize | kStates | kEmbed;
-constexpr std::uint32_t kRunning = kStates | kEmbed;
-constexpr std::uint32_t kEditing = kStates;
-constexpr std::uint32_t kChatting = kTokenize | kStates;
-constexpr std::uint32_t kWorking = kInspect | kTokenize | kStates | kEmbed | kSearch | kCluster | kVerify | kExport;
+constexpr std::uint32_t kScoring = kLogits | kLens;
+constexpr std::uint32_t kReading = kTokenize | kStates | kEmbed | kScoring;
+constexpr std::uint32_t kPooling = kStates | kEmbed;
+constexpr std::uint32_t kRunning = kPooling | kLogits;  // write run folders
+constexpr std::uint32_t kEditing = kStates | kScoring;
+constexpr std::uint32_t kChatting = kTokenize | kStates | kScoring;
+constexpr std::uint32_t kWorking = kInspect | kReading | kSearch | kCluster | kVerify | kExport;
 constexpr std::uint32_t kEvery = kWorking | bit(Command::kCompletion) | bit(Command::kMan);
 
 constexpr std::array kCommands{
@@ -70,6 +74,22 @@ constexpr std::array kCommands{
         "layerscope cluster vectors -k 8 --texts texts.txt\n"
         "layerscope cluster vectors.npy -k 8 -o labels.npy --json\n"
         "layerscope cluster run -k 8 --site final --seed 7"},
+        Command::kLogits, "logits", "MODEL [TEXT...]", "scores over the vocabulary: what follows, or fills a mask",
+        "Without -o the most likely tokens are shown with their probabilities: after every position, or, for a masked\n"
+        "language model, at every mask; with entropy, the true next token's probability and rank, and perplexity.\n"
+        "With --json every position is printed; with -o RUN every score is stored, or only the K best with --top-k.",
+        "layerscope logits models/gpt2 \"The capital of France is\"\n"
+        "layerscope logits models/gpt2 -i texts.txt --json\n"
+        "layerscope logits models/gpt2 -i texts.txt -o run --top-k 20"},
+    CommandRow{
+        Command::kLens, "lens", "MODEL [TEXT...]", "what each layer would predict",
+        "Applies the model's final norm and its head to every layer's states: positions across, layers down, the most\n"
+        "likely token in each cell, coloured by its probability. --html FILE writes a page to look around in. With\n"
+        "--train a tuned lens is made of a run folder (layerscope lens MODEL --train RUN -o LENS) or of texts (-i).",
+        "layerscope lens models/gpt2 \"The capital of France is\"\n"
+        "layerscope lens models/gpt2 \"The capital of France is\" --html lens.html\n"
+        "layerscope lens models/gpt2 --train -i texts.txt -o gpt2.lens\n"
+        "layerscope lens models/gpt2 \"The capital of France is\" --lens gpt2.lens"},
     CommandRow{
         Command::kVerify, "verify", "RUN", "whether a run folder holds what was written",
         "Reads every byte of a run folder and checks manifest, journal, sizes and hashes. An incomplete run whose\n"
@@ -114,19 +134,19 @@ constexpr std::array kFlags{
             "one of several chat templates"},
     FlagRow{Flag::kChatDate, FlagGroup::kInput, kChatting, "", "--chat-date", "YYYY-MM-DD", "", "",
             "today's date for chat templates that write it"},
-    FlagRow{Flag::kLayers, FlagGroup::kObserve, kStates, "", "--layers", "LIST", "", "all",
+    FlagRow{Flag::kLayers, FlagGroup::kObserve, kStates | kLens, "", "--layers", "LIST", "", "all",
             "layers as transformers counts them: 0 the embedding, k after block k, -1 the last; 0..6, all, enc:LIST, "
             "dec:LIST"},
     FlagRow{Flag::kSites, FlagGroup::kObserve, kStates, "", "--sites", "LIST", "", "",
             "sites by name, with globs: block.*.mlp.out,final (inspect lists them)"},
-    FlagRow{Flag::kPositions, FlagGroup::kObserve, kStates, "", "--positions", "LIST", "", "all",
+    FlagRow{Flag::kPositions, FlagGroup::kObserve, kStates | kScoring, "", "--positions", "LIST", "", "all",
             "all, first, last, positions such as 0,1,-1, or sample:K"},
-    FlagRow{Flag::kPool, FlagGroup::kObserve, kRunning, "", "--pool", "HOW",
+    FlagRow{Flag::kPool, FlagGroup::kObserve, kPooling, "", "--pool", "HOW",
             "none|cls|mean|max|mean_sqrt|weightedmean|last", "none; embed: the folder's",
             "one vector a row instead of one a token"},
-    FlagRow{Flag::kMix, FlagGroup::kObserve, kRunning, "", "--mix", "WEIGHTS", "", "",
+    FlagRow{Flag::kMix, FlagGroup::kObserve, kPooling, "", "--mix", "WEIGHTS", "", "",
             "one weighted sum of layers: 4=0.5,8=0.5, or 0..12 for their mean; states stores it as the site mix"},
-    FlagRow{Flag::kSeed, FlagGroup::kObserve, kStates | kCluster, "", "--seed", "N", "", "0",
+    FlagRow{Flag::kSeed, FlagGroup::kObserve, kStates | kScoring | kCluster, "", "--seed", "N", "", "0",
             "seed of sample:K, and of the rows that cluster begins with"},
     FlagRow{
         Flag::kEdit, FlagGroup::kObserve, kEditing, "", "--edit", "EDIT", "", "",
@@ -134,6 +154,10 @@ constexpr std::array kFlags{
         true},
     FlagRow{Flag::kEdits, FlagGroup::kObserve, kEditing, "", "--edits", "FILE", "", "",
             "a JSON list of edits, which come before those of --edit"},
+    FlagRow{Flag::kLens, FlagGroup::kObserve, kLens, "", "--lens", "LENS", "", "",
+            "a tuned lens that --train made: its maps are applied before the final norm"},
+    FlagRow{Flag::kTrain, FlagGroup::kObserve, kLens, "", "--train", "", "", "",
+            "make a tuned lens of a run folder given in TEXT's place, or of the rows of -i"},
     FlagRow{Flag::kLayer, FlagGroup::kVector, kEmbed, "", "--layer", "K", "", "the last",
             "the layer that is pooled: 0 the embedding, k after block k, -1 the last"},
     FlagRow{Flag::kPrompt, FlagGroup::kVector, kEmbed | kSearch, "", "--prompt", "TEXT", "", "the folder's default",
@@ -153,7 +177,6 @@ constexpr std::array kFlags{
     FlagRow{Flag::kPrecision, FlagGroup::kVector, kEmbed, "", "--precision", "TYPE",
             "float32|int8|uint8|binary|ubinary", "float32",
             "quantize a .npy as sentence-transformers does; int8 and uint8 take their ranges from the vectors written"},
-    FlagRow{Flag::kTopK, FlagGroup::kCorpus, kSearch, "", "--top-k", "N", "", "10", "rows a query"},
     FlagRow{Flag::kMetric, FlagGroup::kCorpus, kSearch, "", "--metric", "HOW", "cosine|dot|euclidean",
             "what the run says, or cosine", "how vectors are compared; distances count as negative"},
     FlagRow{Flag::kClusters, FlagGroup::kCorpus, kCluster, "-k", "--clusters", "N", "", "", "how many clusters"},
@@ -173,16 +196,18 @@ constexpr std::array kFlags{
         "run, or none"},
     FlagRow{Flag::kOversample, FlagGroup::kCorpus, kSearch, "", "--oversample", "M", "", "2",
             "take M times as many candidates as rows are wanted"},
+    FlagRow{Flag::kTopK, FlagGroup::kOutput, kSearch | kScoring, "", "--top-k", "N", "",
+            "5; search: 10; logits -o: every score", "how many tokens of a prediction, or rows of a search, to give"},
     FlagRow{
-        Flag::kOutput, FlagGroup::kOutput, kRunning | kCluster | kExport, "-o", "--output", "PATH", "", "",
-        "where to write: the run folder, a .npy of embed, labels as .npy or .jsonl, or the exported file or folder"},
-    FlagRow{Flag::kSaveDtype, FlagGroup::kOutput, kStates, "", "--save-dtype", "TYPE", "f32|f16|bf16", "f32",
-            "type of the stored states"},
+        Flag::kOutput, FlagGroup::kOutput, kRunning | kCluster | kLens | kExport, "-o", "--output", "PATH", "", "",
+        "where to write: the run folder, a .npy of embed, labels as .npy or .jsonl, the lens, or the exported file or folder"},
+    FlagRow{Flag::kSaveDtype, FlagGroup::kOutput, kStates | kLogits, "", "--save-dtype", "TYPE", "f32|f16|bf16", "f32",
+            "type of what is stored"},
     FlagRow{Flag::kShardSize, FlagGroup::kOutput, kRunning, "", "--shard-size", "SIZE", "", "256MiB",
             "bytes at which a shard closes: 256MiB, 8MB, 1000000"},
     FlagRow{Flag::kShard, FlagGroup::kOutput, kRunning, "", "--shard", "I/N", "", "",
             "only rows with number mod N = I, into part-I; auto/N takes I from a Slurm or Kubernetes array job"},
-    FlagRow{Flag::kOverwrite, FlagGroup::kOutput, kRunning | kCluster | kExport, "", "--overwrite", "", "", "",
+    FlagRow{Flag::kOverwrite, FlagGroup::kOutput, kRunning | kCluster | kLens | kExport, "", "--overwrite", "", "", "",
             "start anew where something exists already"},
     FlagRow{Flag::kDryRun, FlagGroup::kOutput, kRunning, "", "--dry-run", "", "", "",
             "print the plan, its size and the estimated time, and write nothing"},
@@ -192,8 +217,10 @@ constexpr std::array kFlags{
             "", "take what an unfinished run or missing parts leave"},
     FlagRow{Flag::kMeasure, FlagGroup::kPicture, kStates, "", "--measure", "WHAT", "norm|step|drift", "norm",
             "colour by a state's norm, its cosine to the layer before (step), or to the embedding (drift)"},
-    FlagRow{Flag::kAll, FlagGroup::kPicture, kInspect | kStates, "", "--all", "", "", "",
+    FlagRow{Flag::kAll, FlagGroup::kPicture, kInspect | kStates | kScoring, "", "--all", "", "", "",
             "fold nothing: every tensor, every token"},
+    FlagRow{Flag::kHtml, FlagGroup::kPicture, kLens, "", "--html", "FILE", "", "",
+            "write the picture as one self-contained page"},
     FlagRow{Flag::kThreads, FlagGroup::kMachine, kWorking, "", "--threads", "N", "", "all cores", "worker threads"},
     FlagRow{Flag::kDtype, FlagGroup::kMachine, kWorking, "", "--dtype", "TYPE", "f32|bf16", "f32",
             "type of weights and of the inputs of matrix products"},
