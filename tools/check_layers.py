@@ -19,13 +19,13 @@ ALLOWED = {
     "family": ["base", "spec"],
     "tap": ["base", "spec"],
     "backend": ["base", "kernels"],
-    "analysis": ["base", "spec", "tap", "backend"],
+    "analysis": ["base", "backend"],
     "engine": ["base", "spec", "backend", "tap", "checkpoint/source.h"],
     "store": ["base", "tap", "spec"],
     "hub": ["base", "checkpoint"],
-    "session": ["base", "spec", "family", "checkpoint", "tokenizer", "backend", "tap", "analysis", "engine"],
+    "session": ["base", "spec", "analysis", "family", "checkpoint", "tokenizer", "backend", "tap", "engine"],
     "job": ["base", "spec", "tap", "engine", "tokenizer", "session", "store", "analysis"],
-    "cli": ["base", "spec", "tap", "store", "session", "hub", "job", "analysis"],
+    "cli": ["base", "spec", "tap", "store", "analysis", "session", "hub", "job"],
 }
 PUBLIC = "layerscope"
 INCLUDE = re.compile(r'^\s*#\s*include\s*([<"])([^>"]+)[>"]')

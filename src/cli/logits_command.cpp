@@ -8,8 +8,7 @@ Result<int> run_logits(const LogitsArguments& arguments, Context& context) {
   LAYERSCOPE_ASSIGN(const std::unique_ptr<Model> model, open_model(arguments.model, context, true));
   if (model->info().labels) {
     if (!arguments.output.empty())
-      return Error{ErrorCode::kUsage,
-                   "-o: " + arguments.model + " scores labels, which are printed (--json), not stored"};
+      return Error{ErrorCode::kUsage, arguments.model + ": scores of labels are printed (--json), not stored with -o"};
     return run_labels(*model, arguments.input, context);
   }
   if (!arguments.output.empty()) return run_logits_folder(*model, arguments, context);

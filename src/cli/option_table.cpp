@@ -74,7 +74,6 @@ constexpr std::array kCommands{
         "layerscope cluster vectors -k 8 --texts texts.txt\n"
         "layerscope cluster vectors.npy -k 8 -o labels.npy --json\n"
         "layerscope cluster run -k 8 --site final --seed 7"},
-    CommandRow{
         Command::kLogits, "logits", "MODEL [TEXT...]", "scores over the vocabulary: what follows, or fills a mask",
         "Without -o the most likely tokens are shown with their probabilities: after every position, or, for a masked\n"
         "language model, at every mask; with entropy, the true next token's probability and rank, and perplexity.\n"
@@ -155,9 +154,6 @@ constexpr std::array kFlags{
         true},
     FlagRow{Flag::kEdits, FlagGroup::kObserve, kEditing, "", "--edits", "FILE", "", "",
             "a JSON list of edits, which come before those of --edit"},
-    FlagRow{Flag::kTopK, FlagGroup::kObserve, kScoring | kSearch, "", "--top-k", "K", "",
-            "5; logits -o: all; search: 10",
-            "how many to keep: the most likely tokens at a position, the nearest rows of a query"},
     FlagRow{Flag::kLens, FlagGroup::kObserve, kLens, "", "--lens", "LENS", "", "",
             "a tuned lens that --train made: its maps are applied before the final norm"},
     FlagRow{Flag::kTrain, FlagGroup::kObserve, kLens, "", "--train", "", "", "",
@@ -200,9 +196,11 @@ constexpr std::array kFlags{
         "run, or none"},
     FlagRow{Flag::kOversample, FlagGroup::kCorpus, kSearch, "", "--oversample", "M", "", "2",
             "take M times as many candidates as rows are wanted"},
-    FlagRow{Flag::kOutput, FlagGroup::kOutput, kRunning | kCluster | kLens | kExport, "-o", "--output", "PATH", "", "",
-            "where to write: the run folder, a .npy of embed, labels as .npy or .jsonl, the lens, or the exported file "
-            "or folder"},
+    FlagRow{Flag::kTopK, FlagGroup::kOutput, kSearch | kScoring, "", "--top-k", "N", "",
+            "5; search: 10; logits -o: every score", "how many tokens of a prediction, or rows of a search, to give"},
+    FlagRow{
+        Flag::kOutput, FlagGroup::kOutput, kRunning | kCluster | kLens | kExport, "-o", "--output", "PATH", "", "",
+        "where to write: the run folder, a .npy of embed, labels as .npy or .jsonl, the lens, or the exported file or folder"},
     FlagRow{Flag::kSaveDtype, FlagGroup::kOutput, kStates | kLogits, "", "--save-dtype", "TYPE", "f32|f16|bf16", "f32",
             "type of what is stored"},
     FlagRow{Flag::kShardSize, FlagGroup::kOutput, kRunning, "", "--shard-size", "SIZE", "", "256MiB",
