@@ -77,8 +77,8 @@ class GenerationPass::Shown final : public Observer {
 };
 
 Result<GenerationPass> GenerationPass::create(const Model& model, const TapPlan* observed,
-                                              GenerationObserver* observer) {
-  GenerationPass pass(model, observer);
+                                              GenerationObserver* observer, const EditPlan* edits) {
+  GenerationPass pass(model, observer, edits);
   const std::string top = model.info().two_stacks ? "dec.final" : "final";
   std::string names = top;
   for (const Site& site : observed != nullptr ? observed->observed() : std::vector<Site>()) {
@@ -98,6 +98,7 @@ Result<GenerationPass> GenerationPass::create(const Model& model, const TapPlan*
 Status GenerationPass::run(std::span<GrowingRow* const> rows, std::int64_t most) const {
   Batch batch;
   std::vector<KvCache*> caches;
+  std::vector<std::int64_t> prompts;
   const bool two_stacks = model_.info().two_stacks;
   for (GrowingRow* row : rows) {
     if (two_stacks) {
@@ -110,9 +111,10 @@ Status GenerationPass::run(std::span<GrowingRow* const> rows, std::int64_t most)
     batch.rows.push_back(row->number);
     batch.tags.push_back(row->tag);
     caches.push_back(&row->cache);
+    prompts.push_back(row->prompt_tokens);
   }
   Shown shown(*this, rows, batch);
-  return model_.state().engine->run(batch, plan_, shown, {.caches = caches});
+  return model_.state().engine->run(batch, plan_, shown, {.caches = caches, .edits = edits_, .edited_lengths = prompts});
 }
 
 }  // namespace layerscope

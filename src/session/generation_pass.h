@@ -30,9 +30,9 @@ struct GrowingRow {
 
 class GenerationPass {
  public:
-  /// All outlive the pass; `observed` and `observer` may be null. Errors: those of compiling a plan.
+  /// All outlive the pass; all but the model may be null. Errors: those of compiling a plan.
   [[nodiscard]] static Result<GenerationPass> create(const Model& model, const TapPlan* observed,
-                                                     GenerationObserver* observer);
+                                                     GenerationObserver* observer, const EditPlan* edits);
 
   /// Runs up to `most` waiting tokens of every row; the encoder's come first of all. Afterwards `final` is that of the
   /// last one run.
@@ -42,10 +42,12 @@ class GenerationPass {
 
  private:
   class Shown;
-  GenerationPass(const Model& model, GenerationObserver* observer) : model_(model), observer_(observer) {}
+  GenerationPass(const Model& model, GenerationObserver* observer, const EditPlan* edits)
+      : model_(model), observer_(observer), edits_(edits) {}
 
   const Model& model_;
   GenerationObserver* observer_;
+  const EditPlan* edits_;
   TapPlan plan_;
   std::vector<int> wanted_;  // of every observed site of plan_: its index in the caller's plan, or -1
   std::int64_t final_width_ = 0;

@@ -199,7 +199,8 @@ Result<std::unique_ptr<Generator>> Generator::create(const Model& model, Generat
   if (!options.config.stop_strings.empty() && !model.state().tokenizer)
     return Error{ErrorCode::kUsage, "a stop text for a model without text: " + model.state().no_tokenizer};
   LAYERSCOPE_TRY(model.load_head());
-  LAYERSCOPE_ASSIGN(GenerationPass pass, GenerationPass::create(model, observer == nullptr ? nullptr : observed, observer));
+  const TapPlan* shown = observer == nullptr ? nullptr : observed;
+  LAYERSCOPE_ASSIGN(GenerationPass pass, GenerationPass::create(model, shown, observer, options.edits));
   const DType dtype = model.state().engine->backend().info().stream;
   auto state = std::unique_ptr<State>(new State{.model = model,
                                                 .options = options,

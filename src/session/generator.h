@@ -21,8 +21,9 @@ struct GenerationOptions {
   std::int64_t max_new_tokens = 128;
   std::optional<std::int64_t> max_length;  ///< most tokens of a row, new ones included
   std::uint64_t seed = 0;
-  bool last_state = false;  ///< the last chosen token goes through the model too, so that it has states
-  int threads = 1;          ///< the results do not depend on it
+  const EditPlan* edits = nullptr;  ///< of the stream; outlives the generator
+  bool last_state = false;          ///< the last chosen token goes through the model too, so that it has states
+  int threads = 1;                  ///< the results do not depend on it
 };
 
 /// Takes what the tokens of a row show while it grows. Calls for one row come one after another, those for different

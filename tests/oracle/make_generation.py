@@ -29,7 +29,7 @@ def prompts(folder):
 
 def room(config, two_stacks):
     """Tokens that the decoder has positions for."""
-    learned = ("max_position_embeddings", "n_positions", "max_target_positions")
+    learned = ("max_position_embeddings", "n_positions", "max_target_positions", "max_seq_len")
     return min([getattr(config, name) for name in learned if isinstance(getattr(config, name, None), int)] or [10**6])
 
 
