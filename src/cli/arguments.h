@@ -17,6 +17,7 @@
 #include "layerscope/model.h"
 #include "layerscope/tap.h"
 #include "session/embedder.h"
+#include "session/generation_config.h"
 #include "store/run.h"
 
 namespace layerscope::cli {
@@ -105,6 +106,20 @@ struct ClusterArguments {
   std::optional<bool> normalize;  ///< nothing: as the run's recipe compares its vectors
   bool overwrite = false, allow_incomplete = false;
 };
+struct GenerateArguments {
+  std::string model;
+  InputArguments input;
+  TapRequest request;
+  EditArguments edits;
+  GenerationFlags flags;
+  std::int64_t max_new_tokens = 128;
+  bool last_state = false;
+  std::string output;  ///< run folder; empty: text or JSON lines
+  std::uint64_t shard_bytes = std::uint64_t{256} << 20;
+  std::optional<std::pair<int, int>> part;
+  bool overwrite = false, dry_run = false;
+  ProgressMode progress = ProgressMode::kAuto;
+};
 struct VerifyArguments {
   std::string run;
 };
@@ -125,7 +140,8 @@ struct HelpArguments {
 struct Invocation {
   CommonArguments common;
   std::variant<HelpArguments, VersionArguments, InspectArguments, TokenizeArguments, StatesArguments, EmbedArguments,
-               SearchArguments, ClusterArguments, VerifyArguments, ExportArguments, CompletionArguments, ManArguments>
+               SearchArguments, ClusterArguments, GenerateArguments, VerifyArguments, ExportArguments, CompletionArguments,
+               ManArguments>
       request;
 };
 

@@ -43,6 +43,7 @@ struct Dispatch {
   Result<int> operator()(const EmbedArguments& arguments) { return run_embed(arguments, context); }
   Result<int> operator()(const SearchArguments& arguments) { return run_search(arguments, context); }
   Result<int> operator()(const ClusterArguments& arguments) { return run_cluster(arguments, context); }
+  Result<int> operator()(const GenerateArguments& arguments) { return run_generate(arguments, context); }
   Result<int> operator()(const VerifyArguments& arguments) { return run_verify(arguments, context); }
   Result<int> operator()(const ExportArguments& arguments) { return run_export(arguments, context); }
 };
@@ -65,7 +66,9 @@ int run(const std::vector<std::string>& arguments, const Streams& streams) {
   const CommonArguments& common = invocation->common;
   const auto* const states = std::get_if<StatesArguments>(&invocation->request);
   const auto* const embed = std::get_if<EmbedArguments>(&invocation->request);
-  catch_signals((states != nullptr && !states->output.empty()) || (embed != nullptr && !embed->output.empty()));
+  const auto* const generate = std::get_if<GenerateArguments>(&invocation->request);
+  catch_signals((states != nullptr && !states->output.empty()) || (embed != nullptr && !embed->output.empty()) ||
+                (generate != nullptr && !generate->output.empty()));
   const Terminal terminal = detect_terminal(streams.out, streams.err, common, environment);
   Messages messages(err, common.json, common.quiet);
   Context context{common, terminal, out, messages};

@@ -39,6 +39,9 @@ struct Context {
 [[nodiscard]] Result<int> run_embed(const EmbedArguments& arguments, Context& context);
 [[nodiscard]] Result<int> run_embed_npy(const Embedder& embedder, const EmbedArguments& arguments, Context& context);
 
+/// `generate`: text, JSON lines or a run folder.
+[[nodiscard]] Result<int> run_generate(const GenerateArguments& arguments, Context& context);
+
 /// A bulk job into a run folder, with progress, signals and the summary.
 struct FolderJob {
   const InputArguments& input;

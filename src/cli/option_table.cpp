@@ -13,12 +13,14 @@ constexpr std::uint32_t kStates = bit(Command::kStates);
 constexpr std::uint32_t kEmbed = bit(Command::kEmbed);
 constexpr std::uint32_t kSearch = bit(Command::kSearch);
 constexpr std::uint32_t kCluster = bit(Command::kCluster);
+constexpr std::uint32_t kGenerate = bit(Command::kGenerate);
 constexpr std::uint32_t kVerify = bit(Command::kVerify);
 constexpr std::uint32_t kExport = bit(Command::kExport);
-constexpr std::uint32_t kReading = kTokenize | kStates | kEmbed;
-constexpr std::uint32_t kRunning = kStates | kEmbed;
-constexpr std::uint32_t kEditing = kStates;
-constexpr std::uint32_t kWorking = kInspect | kTokenize | kStates | kEmbed | kSearch | kCluster | kVerify | kExport;
+constexpr std::uint32_t kReading = kTokenize | kStates | kEmbed | kGenerate;
+constexpr std::uint32_t kRunning = kStates | kEmbed | kGenerate;
+constexpr std::uint32_t kObserving = kStates | kGenerate;
+constexpr std::uint32_t kEditing = kStates | kGenerate;
+constexpr std::uint32_t kWorking = kInspect | kTokenize | kStates | kEmbed | kSearch | kCluster | kGenerate | kVerify | kExport;
 constexpr std::uint32_t kEvery = kWorking | bit(Command::kCompletion) | bit(Command::kMan);
 
 constexpr std::array kCommands{
@@ -69,6 +71,15 @@ constexpr std::array kCommands{
         "layerscope cluster vectors -k 8 --texts texts.txt\n"
         "layerscope cluster vectors.npy -k 8 -o labels.npy --json\n"
         "layerscope cluster run -k 8 --site final --seed 7"},
+        Command::kGenerate, "generate", "MODEL [PROMPT...]", "text that goes on behind prompts, with the states of every step",
+        "Takes the most likely token at each step, or samples with --temperature. What generation_config.json of\n"
+        "the folder says about lengths, forced tokens, penalties and cuts holds unless a flag says otherwise; its\n"
+        "temperature does not. Without -o the text is printed as it comes; with --json one object a row. With -o\n"
+        "prompts, outputs and states are stored in a run folder. Rows run together and leave as they end: what one\n"
+        "becomes does not depend on the others.",
+        "layerscope generate models/my-model \"Once upon a time\" --max-new-tokens 40\n"
+        "layerscope generate models/my-model -i prompts.txt --temperature 0.8 --top-p 0.95 --seed 7 --json\n"
+        "layerscope generate models/my-model -i prompts.jsonl -o run --layers 0,-1 --last-state"},
     CommandRow{
         Command::kVerify, "verify", "RUN", "whether a run folder holds what was written",
         "Reads every byte of a run folder and checks manifest, journal, sizes and hashes. An incomplete run whose\n"
@@ -103,26 +114,42 @@ constexpr std::array kFlags{
             "most tokens of a row, special tokens included"},
     FlagRow{Flag::kNoSpecialTokens, FlagGroup::kInput, kReading, "", "--no-special-tokens", "", "", "",
             "leave out [CLS], [SEP], BOS and the like"},
-    FlagRow{Flag::kLayers, FlagGroup::kObserve, kStates, "", "--layers", "LIST", "", "all",
+    FlagRow{Flag::kLayers, FlagGroup::kObserve, kObserving, "", "--layers", "LIST", "", "all",
             "layers as transformers counts them: 0 the embedding, k after block k, -1 the last; 0..6, all, enc:LIST, "
             "dec:LIST"},
-    FlagRow{Flag::kSites, FlagGroup::kObserve, kStates, "", "--sites", "LIST", "", "",
+    FlagRow{Flag::kSites, FlagGroup::kObserve, kObserving, "", "--sites", "LIST", "", "",
             "sites by name, with globs: block.*.mlp.out,final (inspect lists them)"},
-    FlagRow{Flag::kPositions, FlagGroup::kObserve, kStates, "", "--positions", "LIST", "", "all",
+    FlagRow{Flag::kPositions, FlagGroup::kObserve, kObserving, "", "--positions", "LIST", "", "all",
             "all, first, last, positions such as 0,1,-1, or sample:K"},
     FlagRow{Flag::kPool, FlagGroup::kObserve, kRunning, "", "--pool", "HOW",
             "none|cls|mean|max|mean_sqrt|weightedmean|last", "none; embed: the folder's",
             "one vector a row instead of one a token"},
     FlagRow{Flag::kMix, FlagGroup::kObserve, kRunning, "", "--mix", "WEIGHTS", "", "",
             "one weighted sum of layers: 4=0.5,8=0.5, or 0..12 for their mean; states stores it as the site mix"},
-    FlagRow{Flag::kSeed, FlagGroup::kObserve, kStates | kCluster, "", "--seed", "N", "", "0",
-            "seed of sample:K, and of the rows that cluster begins with"},
+    FlagRow{Flag::kSeed, FlagGroup::kObserve, kObserving | kCluster, "", "--seed", "N", "", "0",
+            "seed of sample:K, of what generate draws, and of the rows that cluster begins with"},
     FlagRow{
         Flag::kEdit, FlagGroup::kObserve, kEditing, "", "--edit", "EDIT", "", "",
         "change the stream: SITE:add|set|scale[:POSITIONS]=VECTORS, as block.3.out:add=2*steer.npy; may be repeated",
         true},
     FlagRow{Flag::kEdits, FlagGroup::kObserve, kEditing, "", "--edits", "FILE", "", "",
             "a JSON list of edits, which come before those of --edit"},
+    FlagRow{Flag::kLastState, FlagGroup::kObserve, kGenerate, "", "--last-state", "", "", "",
+            "run the last chosen token too, so that it has states (only together with -o)"},
+    FlagRow{Flag::kMaxNewTokens, FlagGroup::kChoice, kGenerate, "", "--max-new-tokens", "N", "", "128",
+            "tokens after which a row ends"},
+    FlagRow{Flag::kTemperature, FlagGroup::kChoice, kGenerate, "", "--temperature", "T", "", "0",
+            "0 takes the most likely token; above, tokens are drawn from the scores divided by T"},
+    FlagRow{Flag::kTopP, FlagGroup::kChoice, kGenerate, "", "--top-p", "P", "", "the folder's",
+            "draw from the most likely tokens that hold P of the probability together; 1: from all"},
+    FlagRow{Flag::kMinP, FlagGroup::kChoice, kGenerate, "", "--min-p", "P", "", "the folder's",
+            "leave out tokens below P times the probability of the most likely one"},
+    FlagRow{Flag::kRepetitionPenalty, FlagGroup::kChoice, kGenerate, "", "--repetition-penalty", "X", "",
+            "the folder's", "divide scores above 0 of tokens that the row holds already by X, multiply those below"},
+    FlagRow{Flag::kIgnoreEos, FlagGroup::kChoice, kGenerate, "", "--ignore-eos", "", "", "",
+            "an end token is a token like any other"},
+    FlagRow{Flag::kStop, FlagGroup::kChoice, kGenerate, "", "--stop", "TEXT", "", "",
+            "end a row where its text holds TEXT, and leave TEXT out; may be repeated", true},
     FlagRow{Flag::kLayer, FlagGroup::kVector, kEmbed, "", "--layer", "K", "", "the last",
             "the layer that is pooled: 0 the embedding, k after block k, -1 the last"},
     FlagRow{Flag::kPrompt, FlagGroup::kVector, kEmbed | kSearch, "", "--prompt", "TEXT", "", "the folder's default",
@@ -142,7 +169,6 @@ constexpr std::array kFlags{
     FlagRow{Flag::kPrecision, FlagGroup::kVector, kEmbed, "", "--precision", "TYPE",
             "float32|int8|uint8|binary|ubinary", "float32",
             "quantize a .npy as sentence-transformers does; int8 and uint8 take their ranges from the vectors written"},
-    FlagRow{Flag::kTopK, FlagGroup::kCorpus, kSearch, "", "--top-k", "N", "", "10", "rows a query"},
     FlagRow{Flag::kMetric, FlagGroup::kCorpus, kSearch, "", "--metric", "HOW", "cosine|dot|euclidean",
             "what the run says, or cosine", "how vectors are compared; distances count as negative"},
     FlagRow{Flag::kClusters, FlagGroup::kCorpus, kCluster, "-k", "--clusters", "N", "", "", "how many clusters"},
@@ -162,10 +188,12 @@ constexpr std::array kFlags{
         "run, or none"},
     FlagRow{Flag::kOversample, FlagGroup::kCorpus, kSearch, "", "--oversample", "M", "", "2",
             "take M times as many candidates as rows are wanted"},
+    FlagRow{Flag::kTopK, FlagGroup::kOutput, kSearch | kGenerate, "", "--top-k", "N", "", "10; generate: the folder's",
+            "rows a query; generate: draw from the N most likely tokens, 0 for all"},
     FlagRow{
         Flag::kOutput, FlagGroup::kOutput, kRunning | kCluster | kExport, "-o", "--output", "PATH", "", "",
         "where to write: the run folder, a .npy of embed, labels as .npy or .jsonl, or the exported file or folder"},
-    FlagRow{Flag::kSaveDtype, FlagGroup::kOutput, kStates, "", "--save-dtype", "TYPE", "f32|f16|bf16", "f32",
+    FlagRow{Flag::kSaveDtype, FlagGroup::kOutput, kObserving, "", "--save-dtype", "TYPE", "f32|f16|bf16", "f32",
             "type of the stored states"},
     FlagRow{Flag::kShardSize, FlagGroup::kOutput, kRunning, "", "--shard-size", "SIZE", "", "256MiB",
             "bytes at which a shard closes: 256MiB, 8MB, 1000000"},
@@ -221,6 +249,7 @@ std::string_view group_title(FlagGroup group) noexcept {
   switch (group) {
     case FlagGroup::kInput: return "Input";
     case FlagGroup::kObserve: return "What to observe";
+    case FlagGroup::kChoice: return "The next token";
     case FlagGroup::kVector: return "The vector";
     case FlagGroup::kCorpus: return "Stored vectors";
     case FlagGroup::kOutput: return "Output";

@@ -15,6 +15,7 @@ enum class Command : std::uint8_t {
   kEmbed,
   kSearch,
   kCluster,
+  kGenerate,
   kVerify,
   kExport,
   kCompletion,
@@ -36,6 +37,14 @@ enum class Flag : std::uint8_t {
   kSeed,
   kEdit,
   kEdits,
+  kLastState,
+  kMaxNewTokens,
+  kTemperature,
+  kTopP,
+  kMinP,
+  kRepetitionPenalty,
+  kIgnoreEos,
+  kStop,
   kLayer,
   kPrompt,
   kPromptName,
@@ -45,7 +54,6 @@ enum class Flag : std::uint8_t {
   kNormalize,
   kNoNormalize,
   kPrecision,
-  kTopK,
   kMetric,
   kClusters,
   kMaxIterations,
@@ -55,6 +63,7 @@ enum class Flag : std::uint8_t {
   kTexts,
   kRescore,
   kOversample,
+  kTopK,
   kOutput,
   kSaveDtype,
   kShardSize,
@@ -79,7 +88,17 @@ enum class Flag : std::uint8_t {
 inline constexpr std::size_t kFlagCount = static_cast<std::size_t>(Flag::kHelp) + 1;
 
 /// Headings under which --help and the manual page list flags.
-enum class FlagGroup : std::uint8_t { kInput, kObserve, kVector, kCorpus, kOutput, kPicture, kMachine, kMessages };
+enum class FlagGroup : std::uint8_t {
+  kInput,
+  kObserve,
+  kChoice,
+  kVector,
+  kCorpus,
+  kOutput,
+  kPicture,
+  kMachine,
+  kMessages
+};
 
 struct CommandRow {
   Command command;
