@@ -1,6 +1,7 @@
 #include "session/generator.h"
 
 #include <algorithm>
+#include <limits>
 
 #include "base/try.h"
 #include "session/generation_pass.h"
@@ -115,7 +116,7 @@ Status Generator::State::prefill(std::span<GrowingRow* const> rows) const {
                     row->cache);
     }
     while (std::ranges::any_of(group, [](const GrowingRow* row) { return row->waiting() > 0; })) {
-      const std::int64_t most = rotations.by_length ? group.front()->waiting() : kBatchTokens;
+      const std::int64_t most = rotations.by_length ? std::numeric_limits<std::int64_t>::max() : kBatchTokens;
       LAYERSCOPE_TRY(pass.run(group, most));
     }
     return choose(group);
