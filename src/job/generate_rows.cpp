@@ -63,7 +63,7 @@ Status GenerateRows::read_ahead() {
 }
 
 GenerateRows::Plan GenerateRows::plan() const {
-  Plan plan{.cache_token = generator_.cache().token, .cache_source_token = generator_.cache().source_token};
+  Plan plan{.cache_token = generator_.token_bytes(false), .cache_source_token = generator_.token_bytes(true)};
   plan.whole_input = read_all_;
   for (const Waiting& row : waiting_) {
     ++plan.rows;
@@ -92,10 +92,12 @@ std::vector<std::array<std::int64_t, 2>> GenerateRows::waiting_tokens() const {
 }
 
 Error GenerateRows::too_large(const Waiting& row) const {
-  const CacheSize& cache = generator_.cache();
-  std::string sum = std::to_string(row.context.tokens) + " tokens of " + std::to_string(cache.token) + " bytes";
-  if (row.context.source_tokens > 0)
-    sum += " and " + std::to_string(row.context.source_tokens) + " of " + std::to_string(cache.source_token);
+  std::string sum = std::to_string(row.context.tokens) + " tokens of " + std::to_string(generator_.token_bytes(false)) +
+                    " bytes";
+  if (row.context.source_tokens > 0) {
+    sum += " and " + std::to_string(row.context.source_tokens) + " of the encoder of " +
+           std::to_string(generator_.token_bytes(true));
+  }
   return {ErrorCode::kResource, row.where + ": its cache of keys and values takes " + size_text(row.context.cache_bytes) +
                                     " (" + sum + "), there is room for " + size_text(budget_) +
                                     "; a smaller --max-new-tokens needs less"};

@@ -95,7 +95,7 @@ Result<GenerationPass> GenerationPass::create(const Model& model, const TapPlan*
   return pass;
 }
 
-Status GenerationPass::run(std::span<GrowingRow* const> rows, std::int64_t most) const {
+Status GenerationPass::run(std::span<GrowingRow* const> rows, std::int64_t most, Team* team, bool steps) const {
   Batch batch;
   std::vector<KvCache*> caches;
   std::vector<std::int64_t> prompts;
@@ -114,7 +114,9 @@ Status GenerationPass::run(std::span<GrowingRow* const> rows, std::int64_t most)
     prompts.push_back(row->prompt_tokens);
   }
   Shown shown(*this, rows, batch);
-  return model_.state().engine->run(batch, plan_, shown, {.caches = caches, .edits = edits_, .edited_lengths = prompts});
+  const RunOptions options{
+      .caches = caches, .edits = edits_, .edited_lengths = prompts, .team = team, .steps = steps};
+  return model_.state().engine->run(batch, plan_, shown, options);
 }
 
 }  // namespace layerscope

@@ -6,7 +6,7 @@
 #include <span>
 #include <vector>
 
-#include "engine/kv_cache.h"
+#include "engine/engine.h"
 #include "layerscope/model.h"
 #include "session/generator.h"
 #include "session/text_stream.h"
@@ -35,8 +35,8 @@ class GenerationPass {
                                                      GenerationObserver* observer, const EditPlan* edits);
 
   /// Runs up to `most` waiting tokens of every row; the encoder's come first of all. Afterwards `final` is that of the
-  /// last one run.
-  [[nodiscard]] Status run(std::span<GrowingRow* const> rows, std::int64_t most) const;
+  /// last one run. `team` may be null; `steps`: every row has one waiting token behind its cache.
+  [[nodiscard]] Status run(std::span<GrowingRow* const> rows, std::int64_t most, Team* team, bool steps) const;
   /// Elements of `final`.
   [[nodiscard]] std::int64_t final_width() const noexcept { return final_width_; }
 

@@ -52,9 +52,9 @@ struct Generator::State {
   TokenSampler sampler;
   GenerationPass pass;
   GenerationObserver* observer;
-  CacheSize cache;
   Rotations rotations;
   std::int64_t vocabulary = 0;
+  std::unique_ptr<Team> team;
   std::vector<std::unique_ptr<GrowingRow>> joined, growing;
 
   [[nodiscard]] const Stack& decoder() const { return *model.state().spec.decoder; }
@@ -65,7 +65,7 @@ struct Generator::State {
   [[nodiscard]] bool restarts(const GrowingRow& row) const;
   Status prefill(std::span<GrowingRow* const> rows) const;
   Status advance_all(std::span<GrowingRow* const> rows) const;
-  Status choose(std::span<GrowingRow* const> rows) const;
+  Status choose(std::span<GrowingRow* const> rows, const RunOptions& how) const;
   Status accept(GrowingRow& row, std::int32_t id) const;
   [[nodiscard]] GeneratedRow finished(GrowingRow& row) const;
 };
@@ -108,35 +108,30 @@ Status Generator::State::prefill(std::span<GrowingRow* const> rows) const {
     groups.back().push_back(row);
     tokens += own;
   }
-  return for_each_index(model, groups.size(), options.threads, [&](std::size_t index) -> Status {
-    const std::vector<GrowingRow*>& group = groups[index];
-    for (GrowingRow* row : group) {
-      reserve_cache(model.state().spec, model.state().engine->backend().info().stream,
-                    row->prompt_tokens + new_states(), static_cast<std::int64_t>(row->prompt.main.ids.size()),
-                    row->cache);
-    }
+  const auto run = [&](const std::vector<GrowingRow*>& group, Team* helpers) -> Status {
     while (std::ranges::any_of(group, [](const GrowingRow* row) { return row->waiting() > 0; })) {
       const std::int64_t most = rotations.by_length ? std::numeric_limits<std::int64_t>::max() : kBatchTokens;
-      LAYERSCOPE_TRY(pass.run(group, most));
+      LAYERSCOPE_TRY(pass.run(group, most, helpers, false));
     }
-    return choose(group);
-  });
+    return choose(group, {.team = helpers});
+  };
+  if (groups.size() == 1) return run(groups.front(), team.get());
+  return for_each_index(model, groups.size(), options.threads,
+                        [&](std::size_t index) { return run(groups[index], nullptr); });
 }
 
 Status Generator::State::advance_all(std::span<GrowingRow* const> rows) const {
-  const std::size_t groups = std::min(rows.size(), static_cast<std::size_t>(std::max(options.threads, 1)));
-  return for_each_index(model, groups, options.threads, [&](std::size_t index) -> Status {
-    const std::size_t first = rows.size() * index / groups, end = rows.size() * (index + 1) / groups;
-    LAYERSCOPE_TRY(pass.run(rows.subspan(first, end - first), 1));
-    return choose(rows.subspan(first, end - first));
-  });
+  if (rows.empty()) return {};
+  LAYERSCOPE_TRY(pass.run(rows, 1, team.get(), true));
+  return choose(rows, {.team = team.get(), .steps = true});
 }
 
-Status Generator::State::choose(std::span<GrowingRow* const> rows) const {
+Status Generator::State::choose(std::span<GrowingRow* const> rows, const RunOptions& how) const {
   std::vector<GrowingRow*> open;
   std::copy_if(rows.begin(), rows.end(), std::back_inserter(open), [](const GrowingRow* row) { return !row->ended; });
   const auto width = static_cast<std::size_t>(pass.final_width()), wide = static_cast<std::size_t>(vocabulary);
   std::vector<float> finals, scores;
+  const Engine& engine = *model.state().engine;
   for (std::size_t first = 0; first < open.size(); first += kScoredRows) {
     const std::size_t count = std::min(kScoredRows, open.size() - first);
     finals.clear();
@@ -144,16 +139,18 @@ Status Generator::State::choose(std::span<GrowingRow* const> rows) const {
       finals.insert(finals.end(), open[i]->final.begin(), open[i]->final.end());
     scores.resize(count * wide);
     const auto rows_of = static_cast<std::int64_t>(count);
-    LAYERSCOPE_TRY(model.logits({.dtype = DType::kF32,
-                                 .data = reinterpret_cast<const std::byte*>(finals.data()),
-                                 .rows = rows_of,
-                                 .width = static_cast<std::int64_t>(width),
-                                 .stride = static_cast<std::int64_t>(width)},
-                                {.dtype = DType::kF32,
-                                 .data = reinterpret_cast<std::byte*>(scores.data()),
-                                 .rows = rows_of,
-                                 .width = vocabulary,
-                                 .stride = vocabulary}));
+    const MutableRows out{.dtype = DType::kF32,
+                          .data = reinterpret_cast<std::byte*>(scores.data()),
+                          .rows = rows_of,
+                          .width = vocabulary,
+                          .stride = vocabulary};
+    LAYERSCOPE_TRY(engine.logits({.dtype = DType::kF32,
+                                  .data = reinterpret_cast<const std::byte*>(finals.data()),
+                                  .rows = rows_of,
+                                  .width = static_cast<std::int64_t>(width),
+                                  .stride = static_cast<std::int64_t>(width)},
+                                 out, how));
+    if (!engine.backend().all_finite(out.view())) return Error{ErrorCode::kRuntime, "site \"logits\" holds NaN or infinity"};
     for (std::size_t i = 0; i < count; ++i) {
       GrowingRow& row = *open[first + i];
       const std::int32_t id = sampler.choose(std::span(scores).subspan(i * wide, wide), {.number = row.number,
@@ -202,15 +199,16 @@ Result<std::unique_ptr<Generator>> Generator::create(const Model& model, Generat
   LAYERSCOPE_TRY(model.load_head());
   const TapPlan* shown = observer == nullptr ? nullptr : observed;
   LAYERSCOPE_ASSIGN(GenerationPass pass, GenerationPass::create(model, shown, observer, options.edits));
-  const DType dtype = model.state().engine->backend().info().stream;
+  const Backend& backend = model.state().engine->backend();
+  model.enter_worker();
   auto state = std::unique_ptr<State>(new State{.model = model,
                                                 .options = options,
                                                 .sampler = {options.config, options.max_new_tokens, options.seed},
                                                 .pass = std::move(pass),
                                                 .observer = observer,
-                                                .cache = cache_size(spec, dtype),
                                                 .rotations = rotations_of(*spec.decoder),
                                                 .vocabulary = model.sites().find("logits")->width,
+                                                .team = std::make_unique<Team>(backend, options.threads),
                                                 .joined = {},
                                                 .growing = {}});
   return std::unique_ptr<Generator>(new Generator(std::move(state)));
@@ -236,11 +234,21 @@ RowContext Generator::context(const ModelRow& prompt) const {
   RowContext context;
   context.tokens = (two_stacks ? static_cast<std::int64_t>(prompt.decoder->ids.size()) : main) + state_->new_states();
   context.source_tokens = two_stacks ? main : 0;
-  context.cache_bytes = state_->cache.bytes(context.tokens, context.source_tokens);
+  context.cache_bytes = cache_bytes(state_->model.state().spec, state_->model.state().engine->backend(), context.tokens,
+                                    context.source_tokens);
   return context;
 }
 
-const CacheSize& Generator::cache() const noexcept { return state_->cache; }
+std::uint64_t Generator::token_bytes(bool source) const noexcept {
+  constexpr std::int64_t kTokens = KeyValuePages::kTokens;  // a page
+  const ModelState& model = state_->model.state();
+  const auto bytes = [&](std::int64_t tokens, std::int64_t source_tokens) {
+    return cache_bytes(model.spec, model.engine->backend(), tokens, source_tokens);
+  };
+  // The difference of two lengths, since there are bytes that every row takes.
+  return (source ? bytes(0, kTokens) : bytes(2 * kTokens, 0) - bytes(kTokens, 0)) / kTokens;
+}
+
 std::size_t Generator::rows() const noexcept { return state_->joined.size() + state_->growing.size(); }
 
 void Generator::join(std::uint64_t tag, std::int64_t number, ModelRow prompt) {

@@ -9,7 +9,6 @@
 #include <string_view>
 #include <vector>
 
-#include "engine/cache_size.h"
 #include "layerscope/model.h"
 #include "session/generation_config.h"
 #include "tap/frame.h"
@@ -74,7 +73,8 @@ class Generator {
   /// Model::tokenize, and kInput where prompt and new tokens do not fit the positions, with the arithmetic.
   [[nodiscard]] Result<ModelRow> tokenize(const TextRow& row, const TokenizeOptions& options = {}) const;
   [[nodiscard]] RowContext context(const ModelRow& prompt) const;
-  [[nodiscard]] const CacheSize& cache() const noexcept;
+  /// Bytes of cache that a token takes, of the decoder's or of those it reads from an encoder; pages round a row up.
+  [[nodiscard]] std::uint64_t token_bytes(bool source) const noexcept;
 
   /// A row that starts with the next step.
   void join(std::uint64_t tag, std::int64_t number, ModelRow prompt);
