@@ -266,7 +266,7 @@ Result<std::vector<std::vector<Neighbour>>> NearestRows::find(std::span<const fl
     std::vector<Found> found(state.workers);
     std::atomic<std::size_t> next{0};
     LAYERSCOPE_TRY(for_each_parallel(state.workers, static_cast<int>(state.workers),
-                              [&](std::size_t worker) { return state.scan(pass, next, found[worker]); }));
+                                     [&](std::size_t worker) { return state.scan(pass, next, found[worker]); }));
     std::int64_t bad_row = kNoRow;
     for (const Found& part : found) bad_row = std::min(bad_row, part.bad_row);
     if (bad_row != kNoRow)

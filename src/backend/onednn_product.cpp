@@ -258,13 +258,12 @@ Status OneDnnProduct::linear(const PackedLinear& weights, const RowsView& in, co
   // The library sums in another order where rows do not lie end to end; tails are copied, so all of those must be.
   const bool dense = in.stride == in.width && out.stride == out.width;
   std::int64_t row = 0;
-  for (; row + kTileRows <= in.rows; row += kTileRows)
-    dense ? tile(row, kTileRows) : copied(row, kTileRows, kTileRows);
+  for (; row + kTileRows <= in.rows; row += kTileRows) dense ? tile(row, kTileRows) : copied(row, kTileRows, kTileRows);
   const std::int64_t tail = in.rows - row;
   if (tail == 0) return {};
   const std::int64_t height = (tail + kTailStep - 1) / kTailStep * kTailStep;
   // Where it can, the last tile reaches back over rows that are done: they come out the same again.
-  dense && height <= in.rows ? tile(in.rows - height, height) : copied(row, tail, height);
+  dense&& height <= in.rows ? tile(in.rows - height, height) : copied(row, tail, height);
   return {};
 } catch (const dnnl::error& error) {
   return failure("a matrix product", error);

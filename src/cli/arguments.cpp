@@ -387,8 +387,10 @@ Result<double> real(Flag flag, const std::string& text) {
 
 Result<GenerationFlags> generation_flags(const Words& words) {
   GenerationFlags flags;
-  for (const auto& [flag, into] : {std::pair{Flag::kTemperature, &flags.temperature}, {Flag::kTopP, &flags.top_p},
-                                   {Flag::kMinP, &flags.min_p}, {Flag::kRepetitionPenalty, &flags.repetition_penalty}}) {
+  for (const auto& [flag, into] : {std::pair{Flag::kTemperature, &flags.temperature},
+                                   {Flag::kTopP, &flags.top_p},
+                                   {Flag::kMinP, &flags.min_p},
+                                   {Flag::kRepetitionPenalty, &flags.repetition_penalty}}) {
     if (!words.given(flag)) continue;
     LAYERSCOPE_ASSIGN(*into, real(flag, words.text(flag, "")));
   }

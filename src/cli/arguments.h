@@ -140,8 +140,8 @@ struct HelpArguments {
 struct Invocation {
   CommonArguments common;
   std::variant<HelpArguments, VersionArguments, InspectArguments, TokenizeArguments, StatesArguments, EmbedArguments,
-               SearchArguments, ClusterArguments, GenerateArguments, VerifyArguments, ExportArguments, CompletionArguments,
-               ManArguments>
+               SearchArguments, ClusterArguments, GenerateArguments, VerifyArguments, ExportArguments,
+               CompletionArguments, ManArguments>
       request;
 };
 

@@ -68,7 +68,8 @@ class Generate {
     options_.last_state = arguments_.last_state;
     const GenerationFlags& flags = arguments_.flags;
     if (options_.config.temperature == 0 && (flags.top_k || flags.top_p || flags.min_p))
-      context_.messages.note("at temperature 0 the most likely token is taken: --top-k, --top-p and --min-p do nothing");
+      context_.messages.note(
+          "at temperature 0 the most likely token is taken: --top-k, --top-p and --min-p do nothing");
     LAYERSCOPE_ASSIGN(edits_, read_edits(arguments_.edits, model_->sites()));
     return arguments_.output.empty() ? print() : store();
   }
@@ -103,8 +104,11 @@ class Generate {
     hooks.skipped = [&](const Error& error) { context_.messages.skipped(error); };
     hooks.note = [&](const std::string& text) { context_.messages.note(text); };
     GenerateRows rows(*generator, *reader,
-                      {.tokenize = arguments_.input.tokenize, .skip_bad = arguments_.input.skip_bad, .part = {},
-                       .prompt = {}, .cache_bytes = {}},
+                      {.tokenize = arguments_.input.tokenize,
+                       .skip_bad = arguments_.input.skip_bad,
+                       .part = {},
+                       .prompt = {},
+                       .cache_bytes = {}},
                       hooks);
     if (arguments_.dry_run) {
       LAYERSCOPE_TRY(rows.read_ahead());

@@ -20,7 +20,8 @@ constexpr std::uint32_t kReading = kTokenize | kStates | kEmbed | kGenerate;
 constexpr std::uint32_t kRunning = kStates | kEmbed | kGenerate;
 constexpr std::uint32_t kObserving = kStates | kGenerate;
 constexpr std::uint32_t kEditing = kStates | kGenerate;
-constexpr std::uint32_t kWorking = kInspect | kTokenize | kStates | kEmbed | kSearch | kCluster | kGenerate | kVerify | kExport;
+constexpr std::uint32_t kWorking =
+    kInspect | kTokenize | kStates | kEmbed | kSearch | kCluster | kGenerate | kVerify | kExport;
 constexpr std::uint32_t kEvery = kWorking | bit(Command::kCompletion) | bit(Command::kMan);
 
 constexpr std::array kCommands{
@@ -71,7 +72,9 @@ constexpr std::array kCommands{
         "layerscope cluster vectors -k 8 --texts texts.txt\n"
         "layerscope cluster vectors.npy -k 8 -o labels.npy --json\n"
         "layerscope cluster run -k 8 --site final --seed 7"},
-        Command::kGenerate, "generate", "MODEL [PROMPT...]", "text that goes on behind prompts, with the states of every step",
+    CommandRow{
+        Command::kGenerate, "generate", "MODEL [PROMPT...]",
+        "text that goes on behind prompts, with the states of every step",
         "Takes the most likely token at each step, or samples with --temperature. What generation_config.json of\n"
         "the folder says about lengths, forced tokens, penalties and cuts holds unless a flag says otherwise; its\n"
         "temperature does not. Without -o the text is printed as it comes; with --json one object a row. With -o\n"

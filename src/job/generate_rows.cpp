@@ -10,8 +10,8 @@
 namespace layerscope {
 namespace {
 
-constexpr std::size_t kMostRows = 32;       // that run at once: weights are read once for all of them
-constexpr std::size_t kMostWaiting = 64;    // rows read ahead
+constexpr std::size_t kMostRows = 32;        // that run at once: weights are read once for all of them
+constexpr std::size_t kMostWaiting = 64;     // rows read ahead
 constexpr std::uint64_t kMostUntaken = 256;  // rows that are done or running while an earlier one is not done
 
 }  // namespace
@@ -37,7 +37,8 @@ Status GenerateRows::read_ahead() {
       return generator_.tokenize(prompt, options_.tokenize);
     }();
     if (row) {
-      Waiting waiting{.number = input->number, .row = std::move(row).value(), .context = {}, .written = {}, .where = {}};
+      Waiting waiting{
+          .number = input->number, .row = std::move(row).value(), .context = {}, .written = {}, .where = {}};
       waiting.context = generator_.context(waiting.row);
       waiting.where = input->where;
       waiting.written.id = std::move(input->id);
@@ -92,15 +93,15 @@ std::vector<std::array<std::int64_t, 2>> GenerateRows::waiting_tokens() const {
 }
 
 Error GenerateRows::too_large(const Waiting& row) const {
-  std::string sum = std::to_string(row.context.tokens) + " tokens of " + std::to_string(generator_.token_bytes(false)) +
-                    " bytes";
+  std::string sum =
+      std::to_string(row.context.tokens) + " tokens of " + std::to_string(generator_.token_bytes(false)) + " bytes";
   if (row.context.source_tokens > 0) {
     sum += " and " + std::to_string(row.context.source_tokens) + " of the encoder of " +
            std::to_string(generator_.token_bytes(true));
   }
-  return {ErrorCode::kResource, row.where + ": its cache of keys and values takes " + size_text(row.context.cache_bytes) +
-                                    " (" + sum + "), there is room for " + size_text(budget_) +
-                                    "; a smaller --max-new-tokens needs less"};
+  return {ErrorCode::kResource, row.where + ": its cache of keys and values takes " +
+                                    size_text(row.context.cache_bytes) + " (" + sum + "), there is room for " +
+                                    size_text(budget_) + "; a smaller --max-new-tokens needs less"};
 }
 
 Status GenerateRows::admit() {

@@ -15,9 +15,9 @@ struct Resumed {
 };
 
 /// Looks at what stands in a run's folder: nothing, a run that this command may go on with, or a complete one. What a
-/// killed run left unfinished goes; its shards are checked, and the input is read again up to the end of what they hold.
-/// `manifest` gets the hashes of the model's files where there is a run. Errors: kUsage where configuration, model or
-/// input changed, with the difference; kDamage.
+/// killed run left unfinished goes; its shards are checked, and the input is read again up to the end of what they
+/// hold. `manifest` gets the hashes of the model's files where there is a run. Errors: kUsage where configuration,
+/// model or input changed, with the difference; kDamage.
 [[nodiscard]] Result<Resumed> resume_run(RunWriter& run, const ModelInfo& info, Manifest& manifest, RowReader& rows,
                                          const JobHooks& hooks);
 

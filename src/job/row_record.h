@@ -24,8 +24,8 @@ class RowRecord final : public GenerationObserver {
   [[nodiscard]] Status observe(std::uint64_t tag, const Frame& frame) override;
   void restart(std::uint64_t tag) override;
 
-  /// Hands everything that the row has shown to `sink`, under tag 0, as a run over the whole row would have, and forgets
-  /// it. `tokens` by StackId. A site's values come in the order in which they are stored.
+  /// Hands everything that the row has shown to `sink`, under tag 0, as a run over the whole row would have, and
+  /// forgets it. `tokens` by StackId. A site's values come in the order in which they are stored.
   [[nodiscard]] Status replay(std::uint64_t tag, std::int64_t number, const std::array<std::int64_t, 2>& tokens,
                               Sink& sink);
 

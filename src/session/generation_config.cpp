@@ -14,15 +14,25 @@ constexpr double kLeastTemperature = 1e-6;  // below it scores divided by it lea
 constexpr std::int64_t kMostTokens = std::int64_t{1} << 40;
 
 /// Settings that would change the text and are not built.
-constexpr const char* kNotBuilt[] = {
-    "guidance_scale", "sequence_bias",      "exponential_decay_length_penalty", "watermarking_config",
-    "constraints",    "force_words_ids",    "prompt_lookup_num_tokens",         "assistant_early_exit",
-    "dola_layers",    "speculation_type",   "top_h",                            "max_time",
-    "token_healing",  "num_return_sequences"};
+constexpr const char* kNotBuilt[] = {"guidance_scale",
+                                     "sequence_bias",
+                                     "exponential_decay_length_penalty",
+                                     "watermarking_config",
+                                     "constraints",
+                                     "force_words_ids",
+                                     "prompt_lookup_num_tokens",
+                                     "assistant_early_exit",
+                                     "dola_layers",
+                                     "speculation_type",
+                                     "top_h",
+                                     "max_time",
+                                     "token_healing",
+                                     "num_return_sequences"};
 
 bool changes_nothing(std::string_view key, const Json& value) {
   if (value.is_null() || (value.boolean() != nullptr && !*value.boolean())) return true;
-  const bool one = (value.integer() != nullptr && *value.integer() == 1) || (value.real() != nullptr && *value.real() == 1);
+  const bool one =
+      (value.integer() != nullptr && *value.integer() == 1) || (value.real() != nullptr && *value.real() == 1);
   return one && (key == "guidance_scale" || key == "num_return_sequences");
 }
 
@@ -123,7 +133,8 @@ class Settings {
  private:
   void fail(const char* key, const Json& value, const std::string& expected) {
     if (error_) return;
-    error_ = Error{ErrorCode::kModel, file_ + ": \"" + key + "\" is " + printable(value.dump()) + ", expected " + expected};
+    error_ =
+        Error{ErrorCode::kModel, file_ + ": \"" + key + "\" is " + printable(value.dump()) + ", expected " + expected};
   }
 
   std::string file_;
@@ -212,9 +223,10 @@ Result<GenerationConfig> with_flags(GenerationConfig config, const GenerationFla
     return Error{ErrorCode::kUsage, std::string(flag) + " " + text + ": expected " + expected};
   };
   if (!flags.temperature && !config.strategy.empty()) {
-    return Error{ErrorCode::kModel, config.file + ": " + config.strategy +
-                                        ", which is not built; --temperature 0 takes the most likely token at each step, "
-                                        "--temperature 1 samples"};
+    return Error{ErrorCode::kModel,
+                 config.file + ": " + config.strategy +
+                     ", which is not built; --temperature 0 takes the most likely token at each step, "
+                     "--temperature 1 samples"};
   }
   config.temperature = flags.temperature.value_or(0);
   if (config.temperature != 0 && config.temperature < kLeastTemperature)

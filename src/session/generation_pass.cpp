@@ -76,8 +76,8 @@ class GenerationPass::Shown final : public Observer {
   const Batch& batch_;
 };
 
-Result<GenerationPass> GenerationPass::create(const Model& model, const TapPlan* observed,
-                                              GenerationObserver* observer, const EditPlan* edits) {
+Result<GenerationPass> GenerationPass::create(const Model& model, const TapPlan* observed, GenerationObserver* observer,
+                                              const EditPlan* edits) {
   GenerationPass pass(model, observer, edits);
   const std::string top = model.info().two_stacks ? "dec.final" : "final";
   std::string names = top;
@@ -114,8 +114,7 @@ Status GenerationPass::run(std::span<GrowingRow* const> rows, std::int64_t most,
     prompts.push_back(row->prompt_tokens);
   }
   Shown shown(*this, rows, batch);
-  const RunOptions options{
-      .caches = caches, .edits = edits_, .edited_lengths = prompts, .team = team, .steps = steps};
+  const RunOptions options{.caches = caches, .edits = edits_, .edited_lengths = prompts, .team = team, .steps = steps};
   return model_.state().engine->run(batch, plan_, shown, options);
 }
 

@@ -79,10 +79,10 @@ Status Generator::State::check_length(std::int64_t prompt_tokens) const {
   const std::optional<std::int64_t> most = limit();
   if (!most || prompt_tokens + new_states() <= *most) return {};
   const std::int64_t fitting = options.max_new_tokens - (prompt_tokens + new_states() - *most);
-  return Error{ErrorCode::kInput, "the row is too long: " + std::to_string(prompt_tokens) + " tokens of the prompt and " +
-                                      std::to_string(options.max_new_tokens) + " new ones take " +
-                                      std::to_string(prompt_tokens + new_states()) + " positions, at most " +
-                                      std::to_string(*most) +
+  return Error{ErrorCode::kInput, "the row is too long: " + std::to_string(prompt_tokens) +
+                                      " tokens of the prompt and " + std::to_string(options.max_new_tokens) +
+                                      " new ones take " + std::to_string(prompt_tokens + new_states()) +
+                                      " positions, at most " + std::to_string(*most) +
                                       (fitting > 0 ? "; --max-new-tokens " + std::to_string(fitting) + " fits" : "")};
 }
 
@@ -150,13 +150,13 @@ Status Generator::State::choose(std::span<GrowingRow* const> rows, const RunOpti
                                   .width = static_cast<std::int64_t>(width),
                                   .stride = static_cast<std::int64_t>(width)},
                                  out, how));
-    if (!engine.backend().all_finite(out.view())) return Error{ErrorCode::kRuntime, "site \"logits\" holds NaN or infinity"};
+    if (!engine.backend().all_finite(out.view()))
+      return Error{ErrorCode::kRuntime, "site \"logits\" holds NaN or infinity"};
     for (std::size_t i = 0; i < count; ++i) {
       GrowingRow& row = *open[first + i];
-      const std::int32_t id = sampler.choose(std::span(scores).subspan(i * wide, wide), {.number = row.number,
-                                                                                         .ids = row.ids,
-                                                                                         .prompt_tokens = row.prompt_tokens,
-                                                                                         .source = row.prompt.main.ids});
+      const std::int32_t id = sampler.choose(
+          std::span(scores).subspan(i * wide, wide),
+          {.number = row.number, .ids = row.ids, .prompt_tokens = row.prompt_tokens, .source = row.prompt.main.ids});
       LAYERSCOPE_TRY(accept(row, id));
     }
   }
@@ -224,7 +224,8 @@ Result<ModelRow> Generator::tokenize(const TextRow& row, const TokenizeOptions& 
   const std::optional<std::int32_t> start =
       config.decoder_start_token_id ? config.decoder_start_token_id : config.bos_token_id;
   if (two_stacks && start && !row.decoder_ids && !row.target) ready.decoder->ids.front() = *start;
-  LAYERSCOPE_TRY(state_->check_length(static_cast<std::int64_t>((two_stacks ? *ready.decoder : ready.main).ids.size())));
+  LAYERSCOPE_TRY(
+      state_->check_length(static_cast<std::int64_t>((two_stacks ? *ready.decoder : ready.main).ids.size())));
   return ready;
 }
 
@@ -255,15 +256,15 @@ void Generator::join(std::uint64_t tag, std::int64_t number, ModelRow prompt) {
   std::vector<std::int32_t> ids = prompt.decoder ? prompt.decoder->ids : prompt.main.ids;
   const auto tokens = static_cast<std::int64_t>(ids.size());
   const State& state = *state_;
-  state_->joined.push_back(
-      std::unique_ptr<GrowingRow>(new GrowingRow{.tag = tag,
-                                                 .number = number,
-                                                 .prompt = std::move(prompt),
-                                                 .ids = std::move(ids),
-                                                 .prompt_tokens = tokens,
-                                                 .cache = {},
-                                                 .final = {},
-                                                 .text = {state.model.state().tokenizer.get(), state.options.config.stop_strings}}));
+  state_->joined.push_back(std::unique_ptr<GrowingRow>(
+      new GrowingRow{.tag = tag,
+                     .number = number,
+                     .prompt = std::move(prompt),
+                     .ids = std::move(ids),
+                     .prompt_tokens = tokens,
+                     .cache = {},
+                     .final = {},
+                     .text = {state.model.state().tokenizer.get(), state.options.config.stop_strings}}));
 }
 
 Result<std::vector<GeneratedRow>> Generator::step(const Told& told) {
@@ -291,9 +292,8 @@ Result<std::vector<GeneratedRow>> Generator::step(const Told& told) {
     const bool closes = row->ended && (!state.options.last_state || row->waiting() == 0);
     if (closes) finished.push_back(state.finished(*row));
   }
-  std::erase_if(state.growing, [&](const auto& row) {
-    return row->ended && (!state.options.last_state || row->waiting() == 0);
-  });
+  std::erase_if(state.growing,
+                [&](const auto& row) { return row->ended && (!state.options.last_state || row->waiting() == 0); });
   return finished;
 }
 

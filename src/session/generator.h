@@ -50,7 +50,7 @@ struct GeneratedRow {
 
 /// What a row will need of memory and positions.
 struct RowContext {
-  std::int64_t tokens = 0;        ///< of the decoder that have states: the prompt's and the new ones
+  std::int64_t tokens = 0;         ///< of the decoder that have states: the prompt's and the new ones
   std::int64_t source_tokens = 0;  ///< of the encoder
   std::uint64_t cache_bytes = 0;
 };

@@ -11,9 +11,9 @@ namespace layerscope {
 
 /// What the choice of a row's next token depends on beside its scores.
 struct SampledRow {
-  std::int64_t number = 0;               ///< in the input; the same row draws the same in any company
-  std::span<const std::int32_t> ids;     ///< the sequence so far: prompt and chosen tokens, the decoder's with two stacks
-  std::int64_t prompt_tokens = 0;        ///< how many of them are the prompt
+  std::int64_t number = 0;            ///< in the input; the same row draws the same in any company
+  std::span<const std::int32_t> ids;  ///< the sequence so far: prompt and chosen tokens, the decoder's with two stacks
+  std::int64_t prompt_tokens = 0;     ///< how many of them are the prompt
   std::span<const std::int32_t> source;  ///< what the encoder read; the prompt where there is none
 };
 

@@ -8,7 +8,7 @@ namespace layerscope {
 namespace {
 
 constexpr std::string_view kReplacement = "\xEF\xBF\xBD";  // what bytes that are no character yet are decoded to
-constexpr std::size_t kMostHeld = 8;  // tokens; the bytes of one character never take as many
+constexpr std::size_t kMostHeld = 8;                       // tokens; the bytes of one character never take as many
 
 }  // namespace
 

@@ -28,10 +28,10 @@ struct RowTokens {
 /// One row as the plan of a shard takes it.
 struct PlannedRow {
   std::int64_t number = 0;
-  std::string_view id;                 ///< compact JSON, empty for none
-  std::array<RowTokens, 2> stacks;     ///< by StackId
-  std::vector<std::int64_t> elements;  ///< that the row contributes to every site of the schema
-  std::int32_t prompt_tokens = 0;      ///< of a generated row: how many of its tokens were given
+  std::string_view id;                       ///< compact JSON, empty for none
+  std::array<RowTokens, 2> stacks;           ///< by StackId
+  std::vector<std::int64_t> elements;        ///< that the row contributes to every site of the schema
+  std::int32_t prompt_tokens = 0;            ///< of a generated row: how many of its tokens were given
   std::span<const std::int32_t> output_ids;  ///< of a generated row: the tokens that were chosen, the last one included
 };
 

@@ -20,8 +20,8 @@ std::vector<std::int32_t> ids_of(const Json& list) {
 
 const Json& references() {
   static const Json json = [] {
-    auto read = read_json_file(std::string(LAYERSCOPE_SOURCE_DIR) + "/tests/data/generation/greedy.json",
-                               ErrorCode::kRuntime);
+    auto read =
+        read_json_file(std::string(LAYERSCOPE_SOURCE_DIR) + "/tests/data/generation/greedy.json", ErrorCode::kRuntime);
     EXPECT_TRUE(read.ok());
     return read.ok() ? std::move(read).value() : Json();
   }();
@@ -36,8 +36,8 @@ std::vector<std::string> models() {
 
 /// All rows together, by tag.
 std::vector<GeneratedRow> generate(const Model& model, const GenerationOptions& options,
-                                   const std::vector<std::vector<std::int32_t>>& prompts,
-                                   const TapPlan* plan = nullptr, GenerationObserver* observer = nullptr) {
+                                   const std::vector<std::vector<std::int32_t>>& prompts, const TapPlan* plan = nullptr,
+                                   GenerationObserver* observer = nullptr) {
   auto generator = Generator::create(model, options, plan, observer);
   EXPECT_TRUE(generator.ok()) << generator.error().message;
   if (!generator) return {};
@@ -109,8 +109,8 @@ std::vector<std::vector<std::int32_t>> many_prompts(const Model& model, std::siz
   for (std::size_t i = 0; i < count; ++i) {
     const auto length = 1 + static_cast<std::int64_t>(i * 7) % longest;
     for (std::int64_t k = 0; k < length; ++k)
-      prompts[i].push_back(static_cast<std::int32_t>((11 + static_cast<std::int64_t>(i) * 31 + k * 17) %
-                                                     model.info().vocabulary_size));
+      prompts[i].push_back(
+          static_cast<std::int32_t>((11 + static_cast<std::int64_t>(i) * 31 + k * 17) % model.info().vocabulary_size));
   }
   return prompts;
 }
@@ -133,7 +133,8 @@ TEST_P(Generation, SampledBitsDoNotDependOnCompanyOrThreads) {
   EXPECT_EQ(threaded.values, together.values);
   asked.threads = 1;
   for (const std::size_t count : {1U, 3U}) {
-    const std::vector<std::vector<std::int32_t>> few(prompts.begin(), prompts.begin() + static_cast<std::ptrdiff_t>(count));
+    const std::vector<std::vector<std::int32_t>> few(prompts.begin(),
+                                                     prompts.begin() + static_cast<std::ptrdiff_t>(count));
     Kept alone(count, plan->observed().size());
     const auto made = generate(*model, asked, few, &*plan, &alone);
     for (std::size_t i = 0; i < count; ++i) {

@@ -34,11 +34,13 @@ std::vector<std::int32_t> ids_of(const Json& list) {
   return ids;
 }
 
-double number(const Json& value) { return value.real() != nullptr ? *value.real() : static_cast<double>(*value.integer()); }
+double number(const Json& value) {
+  return value.real() != nullptr ? *value.real() : static_cast<double>(*value.integer());
+}
 
 TEST(Sampling, ScoresAsTransformersProcessesThem) {
-  const auto json = read_json_file(std::string(LAYERSCOPE_SOURCE_DIR) + "/tests/data/generation/sampling.json",
-                                   ErrorCode::kRuntime);
+  const auto json =
+      read_json_file(std::string(LAYERSCOPE_SOURCE_DIR) + "/tests/data/generation/sampling.json", ErrorCode::kRuntime);
   ASSERT_TRUE(json.ok());
   const std::vector<std::int32_t> source = ids_of(*json->find("source"));
   for (const Json& row : *json->find("cases")->array()) {
@@ -46,8 +48,7 @@ TEST(Sampling, ScoresAsTransformersProcessesThem) {
     const Json* temperature = settings.find("temperature");
     GenerationFlags flags{.temperature = temperature == nullptr ? 0.0 : number(*temperature)};
     const std::vector<std::int32_t> ids = ids_of(*row.find("ids"));
-    const SampledRow sampled{
-        .ids = ids, .prompt_tokens = *row.find("prompt_tokens")->integer(), .source = source};
+    const SampledRow sampled{.ids = ids, .prompt_tokens = *row.find("prompt_tokens")->integer(), .source = source};
     GenerationConfig config = good(text_of(settings), flags);
     if (temperature != nullptr && settings.find("top_k") == nullptr) config.top_k = 50;  // as transformers fills in
     const TokenSampler sampler(config, *json->find("max_new_tokens")->integer(), 0);
@@ -123,10 +124,9 @@ TEST(GenerationConfig, AFileOfItsOwnStandsAboveConfigJson) {
 }
 
 TEST(GenerationConfig, OlderFoldersHoldSettingsInTheirDecoder) {
-  const auto config =
-      read(R"({"min_length": null, "decoder": {"min_length": 6, "bos_token_id": 9}, "bos_token_id": 1,
+  const auto config = read(R"({"min_length": null, "decoder": {"min_length": 6, "bos_token_id": 9}, "bos_token_id": 1,
                "force_bos_token_to_be_generated": true})",
-           24, true);
+                           24, true);
   ASSERT_TRUE(config.ok());
   EXPECT_EQ(config->min_length, 6);
   EXPECT_EQ(config->forced_bos_token_id, 1);
@@ -143,16 +143,16 @@ TEST(GenerationConfig, WhatIsNotBuiltIsRefusedByName) {
     const std::string key(text + 1, std::string_view(text).find(':') - 1);
     EXPECT_NE(config.error().message.find(key), std::string::npos) << config.error().message;
   }
-  EXPECT_TRUE(read(R"({"guidance_scale": 1.0, "num_return_sequences": 1, "sequence_bias": null, "max_time": null})").ok());
+  EXPECT_TRUE(
+      read(R"({"guidance_scale": 1.0, "num_return_sequences": 1, "sequence_bias": null, "max_time": null})").ok());
 }
 
 TEST(GenerationConfig, WhatMakesNoSenseIsRefused) {
-  for (const char* text :
-       {R"({"repetition_penalty": 0})", R"({"repetition_penalty": "high"})", R"({"min_length": -1})",
-        R"({"no_repeat_ngram_size": 1.5})", R"({"bad_words_ids": [[24]]})", R"({"bad_words_ids": [[]]})",
-        R"({"bad_words_ids": [1]})", R"({"forced_bos_token_id": 24})", R"({"forced_eos_token_id": [2, -1]})",
-        R"({"top_p": 1.5})", R"({"eos_token_id": "two"})", R"({"stop_strings": [""]})", R"({"remove_invalid_values": 1})",
-        R"([])"}) {
+  for (const char* text : {R"({"repetition_penalty": 0})", R"({"repetition_penalty": "high"})", R"({"min_length": -1})",
+                           R"({"no_repeat_ngram_size": 1.5})", R"({"bad_words_ids": [[24]]})",
+                           R"({"bad_words_ids": [[]]})", R"({"bad_words_ids": [1]})", R"({"forced_bos_token_id": 24})",
+                           R"({"forced_eos_token_id": [2, -1]})", R"({"top_p": 1.5})", R"({"eos_token_id": "two"})",
+                           R"({"stop_strings": [""]})", R"({"remove_invalid_values": 1})", R"([])"}) {
     const auto config = read(text);
     ASSERT_FALSE(config.ok()) << text;
     EXPECT_EQ(config.error().code, ErrorCode::kModel) << text;
@@ -179,10 +179,10 @@ TEST(GenerationConfig, AnotherSearchIsRefusedUnlessAFlagSaysHow) {
 }
 
 TEST(GenerationConfig, FlagsStandAboveTheFolder) {
-  const GenerationConfig config =
-      good(R"({"top_k": 9, "top_p": 0.5, "repetition_penalty": 1.5, "temperature": 3.0, "do_sample": true,
+  const GenerationConfig config = good(
+      R"({"top_k": 9, "top_p": 0.5, "repetition_penalty": 1.5, "temperature": 3.0, "do_sample": true,
                "eos_token_id": 2, "stop_strings": "a"})",
-           {.top_k = 0, .top_p = 1.0, .min_p = 0.25, .repetition_penalty = 1.0, .ignore_eos = true, .stop_strings = {"b"}});
+      {.top_k = 0, .top_p = 1.0, .min_p = 0.25, .repetition_penalty = 1.0, .ignore_eos = true, .stop_strings = {"b"}});
   EXPECT_EQ(config.temperature, 0);
   EXPECT_EQ(config.top_k, 0);
   EXPECT_EQ(config.top_p, 1);
@@ -190,9 +190,9 @@ TEST(GenerationConfig, FlagsStandAboveTheFolder) {
   EXPECT_EQ(config.repetition_penalty, 1);
   EXPECT_TRUE(config.eos_token_id.empty());
   EXPECT_EQ(config.stop_strings, (std::vector<std::string>{"a", "b"}));
-  for (const GenerationFlags& flags : {GenerationFlags{.temperature = -1.0}, GenerationFlags{.temperature = 1e-9},
-                                       GenerationFlags{.top_p = 1.5}, GenerationFlags{.min_p = -0.5},
-                                       GenerationFlags{.repetition_penalty = 0.0}}) {
+  for (const GenerationFlags& flags :
+       {GenerationFlags{.temperature = -1.0}, GenerationFlags{.temperature = 1e-9}, GenerationFlags{.top_p = 1.5},
+        GenerationFlags{.min_p = -0.5}, GenerationFlags{.repetition_penalty = 0.0}}) {
     const auto refused = with_flags({}, flags);
     ASSERT_FALSE(refused.ok());
     EXPECT_EQ(refused.error().code, ErrorCode::kUsage);
