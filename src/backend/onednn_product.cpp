@@ -238,31 +238,32 @@ Status OneDnnProduct::linear(const PackedLinear& weights, const RowsView& in, co
     multiply_tile(linear, {in.dtype, in.data + in_offset, height, in.width, in.stride},
                   {out.dtype, out.data + out_offset, height, out.width, out.stride}, height, scratch);
   };
+  const std::size_t in_row = static_cast<std::size_t>(in.width) * dtype_size(in.dtype);
+  const std::size_t out_row = static_cast<std::size_t>(out.width) * dtype_size(out.dtype);
+  const auto copied = [&](std::int64_t first, std::int64_t count, std::int64_t height) {
+    std::byte* rows = scratch.rows.reserve(static_cast<std::size_t>(height) * in_row);
+    std::byte* results = scratch.results.reserve(static_cast<std::size_t>(height) * out_row);
+    for (std::int64_t i = 0; i < count; ++i) {
+      std::memcpy(rows + static_cast<std::size_t>(i) * in_row,
+                  in.data + (first + i) * in.stride * static_cast<std::int64_t>(dtype_size(in.dtype)), in_row);
+    }
+    std::memset(rows + static_cast<std::size_t>(count) * in_row, 0, static_cast<std::size_t>(height - count) * in_row);
+    multiply_tile(linear, {in.dtype, rows, height, in.width, in.width},
+                  {out.dtype, results, height, out.width, out.width}, height, scratch);
+    for (std::int64_t i = 0; i < count; ++i) {
+      std::memcpy(out.data + (first + i) * out.stride * static_cast<std::int64_t>(dtype_size(out.dtype)),
+                  results + static_cast<std::size_t>(i) * out_row, out_row);
+    }
+  };
+  // The library sums in another order where rows do not lie end to end; tails are copied, so all of those must be.
+  const bool dense = in.stride == in.width && out.stride == out.width;
   std::int64_t row = 0;
-  for (; row + kTileRows <= in.rows; row += kTileRows) tile(row, kTileRows);
+  for (; row + kTileRows <= in.rows; row += kTileRows) dense ? tile(row, kTileRows) : copied(row, kTileRows, kTileRows);
   const std::int64_t tail = in.rows - row;
   if (tail == 0) return {};
   const std::int64_t height = (tail + kTailStep - 1) / kTailStep * kTailStep;
-  if (height <= in.rows) {
-    // The last tile reaches back over rows that are done: they come out the same again.
-    tile(in.rows - height, height);
-    return {};
-  }
-  const std::size_t in_row = static_cast<std::size_t>(in.width) * dtype_size(in.dtype);
-  const std::size_t out_row = static_cast<std::size_t>(out.width) * dtype_size(out.dtype);
-  std::byte* rows = scratch.rows.reserve(static_cast<std::size_t>(height) * in_row);
-  std::byte* results = scratch.results.reserve(static_cast<std::size_t>(height) * out_row);
-  for (std::int64_t i = 0; i < tail; ++i) {
-    std::memcpy(rows + static_cast<std::size_t>(i) * in_row,
-                in.data + (row + i) * in.stride * static_cast<std::int64_t>(dtype_size(in.dtype)), in_row);
-  }
-  std::memset(rows + static_cast<std::size_t>(tail) * in_row, 0, static_cast<std::size_t>(height - tail) * in_row);
-  multiply_tile(linear, {in.dtype, rows, height, in.width, in.width},
-                {out.dtype, results, height, out.width, out.width}, height, scratch);
-  for (std::int64_t i = 0; i < tail; ++i) {
-    std::memcpy(out.data + (row + i) * out.stride * static_cast<std::int64_t>(dtype_size(out.dtype)),
-                results + static_cast<std::size_t>(i) * out_row, out_row);
-  }
+  // Where it can, the last tile reaches back over rows that are done: they come out the same again.
+  dense&& height <= in.rows ? tile(in.rows - height, height) : copied(row, tail, height);
   return {};
 } catch (const dnnl::error& error) {
   return failure("a matrix product", error);

@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <array>
 #include <charconv>
+#include <cmath>
 #include <initializer_list>
 #include <limits>
 
@@ -284,6 +285,23 @@ Result<std::optional<bool>> normalize_argument(const Words& words) {
   return words.on(Flag::kNoNormalize) ? std::optional(false) : std::nullopt;
 }
 
+// What to observe, of every command that can.
+Result<TapRequest> tap_request(const Words& words) {
+  TapRequest request;
+  request.layers = words.text(Flag::kLayers, "");
+  request.sites = words.text(Flag::kSites, "");
+  request.positions = words.text(Flag::kPositions, "all");
+  request.mix = words.text(Flag::kMix, "");
+  for (const Flag flag : {Flag::kLayers, Flag::kSites, Flag::kPositions, Flag::kMix}) {
+    if (words.given(flag) && words.text(flag, "").empty())
+      return usage(fmt::format("{}: an empty list", flag_row(flag).long_name));
+  }
+  request.pool = pooling_from_name(words.text(Flag::kPool, "none")).value_or(Pooling::kNone);
+  request.save_dtype = save_dtype(words);
+  LAYERSCOPE_ASSIGN(request.seed, seed_argument(words));
+  return request;
+}
+
 Result<StatesArguments> states_arguments(const Words& words, const CommonArguments& common,
                                          const Environment& environment) {
   StatesArguments states;
@@ -297,18 +315,7 @@ Result<StatesArguments> states_arguments(const Words& words, const CommonArgumen
       return usage(fmt::format("{}: only for the picture, without -o and --json", flag_row(flag).long_name));
     }
   }
-  TapRequest& request = states.request;
-  request.layers = words.text(Flag::kLayers, "");
-  request.sites = words.text(Flag::kSites, "");
-  request.positions = words.text(Flag::kPositions, "all");
-  request.mix = words.text(Flag::kMix, "");
-  for (const Flag flag : {Flag::kLayers, Flag::kSites, Flag::kPositions, Flag::kMix}) {
-    if (words.given(flag) && words.text(flag, "").empty())
-      return usage(fmt::format("{}: an empty list", flag_row(flag).long_name));
-  }
-  request.pool = pooling_from_name(words.text(Flag::kPool, "none")).value_or(Pooling::kNone);
-  request.save_dtype = save_dtype(words);
-  LAYERSCOPE_ASSIGN(request.seed, seed_argument(words));
+  LAYERSCOPE_ASSIGN(states.request, tap_request(words));
   LAYERSCOPE_ASSIGN(states.edits, edit_arguments(words));
   LAYERSCOPE_TRY(folder_arguments(words, environment, states));
   states.all = words.on(Flag::kAll);
@@ -493,6 +500,59 @@ Result<LensArguments> lens_arguments(const Words& words, const CommonArguments& 
   return lens;
 }
 
+Result<double> real(Flag flag, const std::string& text) {
+  double value = 0;
+  const auto [end, code] = std::from_chars(text.data(), text.data() + text.size(), value);
+  if (code != std::errc() || end != text.data() + text.size() || !std::isfinite(value))
+    return usage(fmt::format("{} {}: expected a number", flag_row(flag).long_name, text));
+  return value;
+}
+
+Result<GenerationFlags> generation_flags(const Words& words) {
+  GenerationFlags flags;
+  for (const auto& [flag, into] : {std::pair{Flag::kTemperature, &flags.temperature},
+                                   {Flag::kTopP, &flags.top_p},
+                                   {Flag::kMinP, &flags.min_p},
+                                   {Flag::kRepetitionPenalty, &flags.repetition_penalty}}) {
+    if (!words.given(flag)) continue;
+    LAYERSCOPE_ASSIGN(*into, real(flag, words.text(flag, "")));
+  }
+  if (words.given(Flag::kTopK)) {
+    LAYERSCOPE_ASSIGN(flags.top_k, integer<std::int64_t>(Flag::kTopK, words.text(Flag::kTopK, ""), 0,
+                                                         std::numeric_limits<std::int32_t>::max()));
+  }
+  flags.ignore_eos = words.on(Flag::kIgnoreEos);
+  flags.stop_strings = words.list(Flag::kStop);
+  for (const std::string& stop : flags.stop_strings) {
+    if (stop.empty()) return usage("--stop: an empty text");
+  }
+  return flags;
+}
+
+Result<GenerateArguments> generate_arguments(const Words& words, const Environment& environment) {
+  GenerateArguments generate;
+  LAYERSCOPE_ASSIGN(generate.input, input_arguments(words));
+  generate.model = words.positionals.front();
+  generate.output = words.text(Flag::kOutput, "");
+  if (words.given(Flag::kOutput) && generate.output.empty()) return usage("--output: an empty folder name");
+  for (const Flag flag : {Flag::kLayers, Flag::kSites, Flag::kPositions, Flag::kPool, Flag::kMix, Flag::kSaveDtype,
+                          Flag::kLastState, Flag::kShardSize, Flag::kShard, Flag::kOverwrite, Flag::kProgress}) {
+    if (words.given(flag) && generate.output.empty())
+      return usage(fmt::format("{}: only together with -o RUN", flag_row(flag).long_name));
+  }
+  LAYERSCOPE_ASSIGN(generate.request, tap_request(words));
+  LAYERSCOPE_ASSIGN(generate.edits, edit_arguments(words));
+  LAYERSCOPE_ASSIGN(generate.flags, generation_flags(words));
+  if (words.given(Flag::kMaxNewTokens)) {
+    LAYERSCOPE_ASSIGN(generate.max_new_tokens,
+                      integer<std::int64_t>(Flag::kMaxNewTokens, words.text(Flag::kMaxNewTokens, ""), 1,
+                                            std::numeric_limits<std::int32_t>::max()));
+  }
+  generate.last_state = words.on(Flag::kLastState);
+  LAYERSCOPE_TRY(folder_arguments(words, environment, generate));
+  return generate;
+}
+
 Result<ExportArguments> export_arguments(const Words& words) {
   LAYERSCOPE_TRY(expect_positionals(words, 1, 1));
   ExportArguments arguments;
@@ -563,6 +623,10 @@ Result<Invocation> interpret(const Words& words, const Environment& environment)
     }
     case Command::kLens: {
       LAYERSCOPE_ASSIGN(invocation.request, lens_arguments(words, invocation.common));
+      break;
+    }
+    case Command::kGenerate: {
+      LAYERSCOPE_ASSIGN(invocation.request, generate_arguments(words, environment));
       break;
     }
     case Command::kVerify:

@@ -18,6 +18,7 @@
 #include "layerscope/model.h"
 #include "layerscope/tap.h"
 #include "session/embedder.h"
+#include "session/generation_config.h"
 #include "store/run.h"
 
 namespace layerscope::cli {
@@ -140,6 +141,20 @@ struct LensArguments {
   std::string output;  ///< the lens that training writes
   bool overwrite = false;
 };
+struct GenerateArguments {
+  std::string model;
+  InputArguments input;
+  TapRequest request;
+  EditArguments edits;
+  GenerationFlags flags;
+  std::int64_t max_new_tokens = 128;
+  bool last_state = false;
+  std::string output;  ///< run folder; empty: text or JSON lines
+  std::uint64_t shard_bytes = std::uint64_t{256} << 20;
+  std::optional<std::pair<int, int>> part;
+  bool overwrite = false, dry_run = false;
+  ProgressMode progress = ProgressMode::kAuto;
+};
 struct VerifyArguments {
   std::string run;
 };
@@ -160,8 +175,8 @@ struct HelpArguments {
 struct Invocation {
   CommonArguments common;
   std::variant<HelpArguments, VersionArguments, InspectArguments, TokenizeArguments, StatesArguments, EmbedArguments,
-               SearchArguments, ClusterArguments, LogitsArguments, LensArguments, VerifyArguments, ExportArguments,
-               CompletionArguments, ManArguments>
+               SearchArguments, ClusterArguments, LogitsArguments, LensArguments, GenerateArguments, VerifyArguments,
+               ExportArguments, CompletionArguments, ManArguments>
       request;
 };
 

@@ -47,6 +47,8 @@ struct Context {
 /// `lens`: trains one, or looks through it: JSON lines, a page or the picture.
 [[nodiscard]] Result<int> run_lens(const LensArguments& arguments, Context& context);
 [[nodiscard]] Result<int> run_lens_training(const Model& model, const LensArguments& arguments, Context& context);
+/// `generate`: text, JSON lines or a run folder.
+[[nodiscard]] Result<int> run_generate(const GenerateArguments& arguments, Context& context);
 
 /// A bulk job into a run folder, with progress, signals and the summary.
 struct FolderJob {

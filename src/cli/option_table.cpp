@@ -15,14 +15,16 @@ constexpr std::uint32_t kSearch = bit(Command::kSearch);
 constexpr std::uint32_t kCluster = bit(Command::kCluster);
 constexpr std::uint32_t kLogits = bit(Command::kLogits);
 constexpr std::uint32_t kLens = bit(Command::kLens);
+constexpr std::uint32_t kGenerate = bit(Command::kGenerate);
 constexpr std::uint32_t kVerify = bit(Command::kVerify);
 constexpr std::uint32_t kExport = bit(Command::kExport);
 constexpr std::uint32_t kScoring = kLogits | kLens;
-constexpr std::uint32_t kReading = kTokenize | kStates | kEmbed | kScoring;
-constexpr std::uint32_t kPooling = kStates | kEmbed;
+constexpr std::uint32_t kReading = kTokenize | kStates | kEmbed | kScoring | kGenerate;
+constexpr std::uint32_t kPooling = kStates | kEmbed | kGenerate;
 constexpr std::uint32_t kRunning = kPooling | kLogits;  // write run folders
-constexpr std::uint32_t kEditing = kStates | kScoring;
-constexpr std::uint32_t kChatting = kTokenize | kStates | kScoring;
+constexpr std::uint32_t kEditing = kStates | kScoring | kGenerate;
+constexpr std::uint32_t kChatting = kTokenize | kStates | kScoring | kGenerate;
+constexpr std::uint32_t kObserving = kStates | kGenerate;
 constexpr std::uint32_t kWorking = kInspect | kReading | kSearch | kCluster | kVerify | kExport;
 constexpr std::uint32_t kEvery = kWorking | bit(Command::kCompletion) | bit(Command::kMan);
 
@@ -74,22 +76,34 @@ constexpr std::array kCommands{
         "layerscope cluster vectors -k 8 --texts texts.txt\n"
         "layerscope cluster vectors.npy -k 8 -o labels.npy --json\n"
         "layerscope cluster run -k 8 --site final --seed 7"},
+    CommandRow{
         Command::kLogits, "logits", "MODEL [TEXT...]", "scores over the vocabulary: what follows, or fills a mask",
         "Without -o the most likely tokens are shown with their probabilities: after every position, or, for a masked\n"
         "language model, at every mask; with entropy, the true next token's probability and rank, and perplexity.\n"
         "With --json every position is printed; with -o RUN every score is stored, or only the K best with --top-k.",
-        "layerscope logits models/gpt2 \"The capital of France is\"\n"
-        "layerscope logits models/gpt2 -i texts.txt --json\n"
-        "layerscope logits models/gpt2 -i texts.txt -o run --top-k 20"},
+        "layerscope logits models/causal \"The capital of France is\"\n"
+        "layerscope logits models/causal -i texts.txt --json\n"
+        "layerscope logits models/causal -i texts.txt -o run --top-k 20"},
     CommandRow{
         Command::kLens, "lens", "MODEL [TEXT...]", "what each layer would predict",
         "Applies the model's final norm and its head to every layer's states: positions across, layers down, the most\n"
         "likely token in each cell, coloured by its probability. --html FILE writes a page to look around in. With\n"
         "--train a tuned lens is made of a run folder (layerscope lens MODEL --train RUN -o LENS) or of texts (-i).",
-        "layerscope lens models/gpt2 \"The capital of France is\"\n"
-        "layerscope lens models/gpt2 \"The capital of France is\" --html lens.html\n"
-        "layerscope lens models/gpt2 --train -i texts.txt -o gpt2.lens\n"
-        "layerscope lens models/gpt2 \"The capital of France is\" --lens gpt2.lens"},
+        "layerscope lens models/causal \"The capital of France is\"\n"
+        "layerscope lens models/causal \"The capital of France is\" --html lens.html\n"
+        "layerscope lens models/causal --train -i texts.txt -o causal.lens\n"
+        "layerscope lens models/causal \"The capital of France is\" --lens causal.lens"},
+    CommandRow{
+        Command::kGenerate, "generate", "MODEL [PROMPT...]",
+        "text that goes on behind prompts, with the states of every step",
+        "Takes the most likely token at each step, or samples with --temperature. What generation_config.json of\n"
+        "the folder says about lengths, forced tokens, penalties and cuts holds unless a flag says otherwise; its\n"
+        "temperature does not. Without -o the text is printed as it comes; with --json one object a row. With -o\n"
+        "prompts, outputs and states are stored in a run folder. Rows run together and leave as they end: what one\n"
+        "becomes does not depend on the others.",
+        "layerscope generate models/my-model \"Once upon a time\" --max-new-tokens 40\n"
+        "layerscope generate models/my-model -i prompts.txt --temperature 0.8 --top-p 0.95 --seed 7 --json\n"
+        "layerscope generate models/my-model -i prompts.jsonl -o run --layers 0,-1 --last-state"},
     CommandRow{
         Command::kVerify, "verify", "RUN", "whether a run folder holds what was written",
         "Reads every byte of a run folder and checks manifest, journal, sizes and hashes. An incomplete run whose\n"
@@ -134,20 +148,20 @@ constexpr std::array kFlags{
             "one of several chat templates"},
     FlagRow{Flag::kChatDate, FlagGroup::kInput, kChatting, "", "--chat-date", "YYYY-MM-DD", "", "",
             "today's date for chat templates that write it"},
-    FlagRow{Flag::kLayers, FlagGroup::kObserve, kStates | kLens, "", "--layers", "LIST", "", "all",
+    FlagRow{Flag::kLayers, FlagGroup::kObserve, kObserving | kLens, "", "--layers", "LIST", "", "all",
             "layers as transformers counts them: 0 the embedding, k after block k, -1 the last; 0..6, all, enc:LIST, "
             "dec:LIST"},
-    FlagRow{Flag::kSites, FlagGroup::kObserve, kStates, "", "--sites", "LIST", "", "",
+    FlagRow{Flag::kSites, FlagGroup::kObserve, kObserving, "", "--sites", "LIST", "", "",
             "sites by name, with globs: block.*.mlp.out,final (inspect lists them)"},
-    FlagRow{Flag::kPositions, FlagGroup::kObserve, kStates | kScoring, "", "--positions", "LIST", "", "all",
+    FlagRow{Flag::kPositions, FlagGroup::kObserve, kObserving | kScoring, "", "--positions", "LIST", "", "all",
             "all, first, last, positions such as 0,1,-1, or sample:K"},
     FlagRow{Flag::kPool, FlagGroup::kObserve, kPooling, "", "--pool", "HOW",
             "none|cls|mean|max|mean_sqrt|weightedmean|last", "none; embed: the folder's",
             "one vector a row instead of one a token"},
     FlagRow{Flag::kMix, FlagGroup::kObserve, kPooling, "", "--mix", "WEIGHTS", "", "",
             "one weighted sum of layers: 4=0.5,8=0.5, or 0..12 for their mean; states stores it as the site mix"},
-    FlagRow{Flag::kSeed, FlagGroup::kObserve, kStates | kScoring | kCluster, "", "--seed", "N", "", "0",
-            "seed of sample:K, and of the rows that cluster begins with"},
+    FlagRow{Flag::kSeed, FlagGroup::kObserve, kObserving | kScoring | kCluster, "", "--seed", "N", "", "0",
+            "seed of sample:K, of what generate draws, and of the rows that cluster begins with"},
     FlagRow{
         Flag::kEdit, FlagGroup::kObserve, kEditing, "", "--edit", "EDIT", "", "",
         "change the stream: SITE:add|set|scale[:POSITIONS]=VECTORS, as block.3.out:add=2*steer.npy; may be repeated",
@@ -158,6 +172,22 @@ constexpr std::array kFlags{
             "a tuned lens that --train made: its maps are applied before the final norm"},
     FlagRow{Flag::kTrain, FlagGroup::kObserve, kLens, "", "--train", "", "", "",
             "make a tuned lens of a run folder given in TEXT's place, or of the rows of -i"},
+    FlagRow{Flag::kLastState, FlagGroup::kObserve, kGenerate, "", "--last-state", "", "", "",
+            "run the last chosen token too, so that it has states (only together with -o)"},
+    FlagRow{Flag::kMaxNewTokens, FlagGroup::kChoice, kGenerate, "", "--max-new-tokens", "N", "", "128",
+            "tokens after which a row ends"},
+    FlagRow{Flag::kTemperature, FlagGroup::kChoice, kGenerate, "", "--temperature", "T", "", "0",
+            "0 takes the most likely token; above, tokens are drawn from the scores divided by T"},
+    FlagRow{Flag::kTopP, FlagGroup::kChoice, kGenerate, "", "--top-p", "P", "", "the folder's",
+            "draw from the most likely tokens that hold P of the probability together; 1: from all"},
+    FlagRow{Flag::kMinP, FlagGroup::kChoice, kGenerate, "", "--min-p", "P", "", "the folder's",
+            "leave out tokens below P times the probability of the most likely one"},
+    FlagRow{Flag::kRepetitionPenalty, FlagGroup::kChoice, kGenerate, "", "--repetition-penalty", "X", "",
+            "the folder's", "divide scores above 0 of tokens that the row holds already by X, multiply those below"},
+    FlagRow{Flag::kIgnoreEos, FlagGroup::kChoice, kGenerate, "", "--ignore-eos", "", "", "",
+            "an end token is a token like any other"},
+    FlagRow{Flag::kStop, FlagGroup::kChoice, kGenerate, "", "--stop", "TEXT", "", "",
+            "end a row where its text holds TEXT, and leave TEXT out; may be repeated", true},
     FlagRow{Flag::kLayer, FlagGroup::kVector, kEmbed, "", "--layer", "K", "", "the last",
             "the layer that is pooled: 0 the embedding, k after block k, -1 the last"},
     FlagRow{Flag::kPrompt, FlagGroup::kVector, kEmbed | kSearch, "", "--prompt", "TEXT", "", "the folder's default",
@@ -196,13 +226,15 @@ constexpr std::array kFlags{
         "run, or none"},
     FlagRow{Flag::kOversample, FlagGroup::kCorpus, kSearch, "", "--oversample", "M", "", "2",
             "take M times as many candidates as rows are wanted"},
-    FlagRow{Flag::kTopK, FlagGroup::kOutput, kSearch | kScoring, "", "--top-k", "N", "",
-            "5; search: 10; logits -o: every score", "how many tokens of a prediction, or rows of a search, to give"},
     FlagRow{
-        Flag::kOutput, FlagGroup::kOutput, kRunning | kCluster | kLens | kExport, "-o", "--output", "PATH", "", "",
-        "where to write: the run folder, a .npy of embed, labels as .npy or .jsonl, the lens, or the exported file or folder"},
-    FlagRow{Flag::kSaveDtype, FlagGroup::kOutput, kStates | kLogits, "", "--save-dtype", "TYPE", "f32|f16|bf16", "f32",
-            "type of what is stored"},
+        Flag::kTopK, FlagGroup::kOutput, kSearch | kScoring | kGenerate, "", "--top-k", "N", "",
+        "5; search: 10; logits -o: every score; generate: the folder's",
+        "how many tokens of a prediction, or rows of a search, to give; generate: draw from the N likeliest, 0: all"},
+    FlagRow{Flag::kOutput, FlagGroup::kOutput, kRunning | kCluster | kLens | kExport, "-o", "--output", "PATH", "", "",
+            "where to write: the run folder, a .npy of embed, labels as .npy or .jsonl, the lens, or the exported file "
+            "or folder"},
+    FlagRow{Flag::kSaveDtype, FlagGroup::kOutput, kObserving | kLogits, "", "--save-dtype", "TYPE", "f32|f16|bf16",
+            "f32", "type of what is stored"},
     FlagRow{Flag::kShardSize, FlagGroup::kOutput, kRunning, "", "--shard-size", "SIZE", "", "256MiB",
             "bytes at which a shard closes: 256MiB, 8MB, 1000000"},
     FlagRow{Flag::kShard, FlagGroup::kOutput, kRunning, "", "--shard", "I/N", "", "",
@@ -259,6 +291,7 @@ std::string_view group_title(FlagGroup group) noexcept {
   switch (group) {
     case FlagGroup::kInput: return "Input";
     case FlagGroup::kObserve: return "What to observe";
+    case FlagGroup::kChoice: return "The next token";
     case FlagGroup::kVector: return "The vector";
     case FlagGroup::kCorpus: return "Stored vectors";
     case FlagGroup::kOutput: return "Output";

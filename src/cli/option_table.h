@@ -17,6 +17,7 @@ enum class Command : std::uint8_t {
   kCluster,
   kLogits,
   kLens,
+  kGenerate,
   kVerify,
   kExport,
   kCompletion,
@@ -44,6 +45,14 @@ enum class Flag : std::uint8_t {
   kEdits,
   kLens,
   kTrain,
+  kLastState,
+  kMaxNewTokens,
+  kTemperature,
+  kTopP,
+  kMinP,
+  kRepetitionPenalty,
+  kIgnoreEos,
+  kStop,
   kLayer,
   kPrompt,
   kPromptName,
@@ -88,7 +97,17 @@ enum class Flag : std::uint8_t {
 inline constexpr std::size_t kFlagCount = static_cast<std::size_t>(Flag::kHelp) + 1;
 
 /// Headings under which --help and the manual page list flags.
-enum class FlagGroup : std::uint8_t { kInput, kObserve, kVector, kCorpus, kOutput, kPicture, kMachine, kMessages };
+enum class FlagGroup : std::uint8_t {
+  kInput,
+  kObserve,
+  kChoice,
+  kVector,
+  kCorpus,
+  kOutput,
+  kPicture,
+  kMachine,
+  kMessages
+};
 
 struct CommandRow {
   Command command;

@@ -10,6 +10,7 @@
 #include "job/estimate.h"
 #include "job/identity.h"
 #include "job/pipeline.h"
+#include "job/resume.h"
 #include "session/workers.h"
 
 namespace layerscope {
@@ -48,51 +49,6 @@ Status fill_feed(RowFeed& feed, const RowRunner& model, int workers) {
   return {};
 }
 
-/// The folder that exists above a path, for its free space.
-std::string existing_folder(std::string path) {
-  while (!path.empty() && !is_folder(path)) {
-    const std::size_t slash = path.rfind('/');
-    if (slash == std::string::npos) return ".";
-    path.resize(slash);
-  }
-  return path.empty() ? "/" : path;
-}
-
-Error refused(const RunWriter& run, const std::string& difference) {
-  return {ErrorCode::kUsage, run.folder() + ": cannot be resumed, " + difference +
-                                 "; give the same command, name another folder, or --overwrite starts anew"};
-}
-
-/// Reads the input again up to the end of what the journal holds, and compares.
-Status replay_input(RowReader& rows, const RunWriter& run) {
-  if (run.records().empty()) return {};
-  const ShardRecord& last = run.records().back();
-  std::int64_t next_row = 0;
-  while (next_row < last.next_row) {
-    LAYERSCOPE_ASSIGN(const std::optional<InputRow> row, rows.next());
-    if (!row) break;
-    next_row = row->number + 1;
-  }
-  if (next_row == last.next_row && rows.bytes() == last.input_bytes && rows.prefix_hash() == last.input_prefix_xxh128)
-    return {};
-  return refused(run, "the input is another one: up to row " + std::to_string(last.next_row) + " the run has read " +
-                          std::to_string(last.input_bytes) + " bytes with hash " + last.input_prefix_xxh128 +
-                          ", this command " + std::to_string(rows.bytes()) + " bytes with hash " + rows.prefix_hash());
-}
-
-/// A complete run: the rest of the input must be what it was.
-Status check_whole_input(RowReader& rows, const RunWriter& run) {
-  while (true) {
-    LAYERSCOPE_ASSIGN(const std::optional<InputRow> row, rows.next());
-    if (!row) break;
-  }
-  const Manifest& manifest = *run.found();
-  if (rows.bytes() == manifest.input_bytes && rows.prefix_hash() == manifest.input_xxh128) return {};
-  return refused(run, "the input is another one: the complete run has read " + std::to_string(manifest.input_bytes) +
-                          " bytes with hash " + manifest.input_xxh128 + ", this command " +
-                          std::to_string(rows.bytes()) + " bytes with hash " + rows.prefix_hash());
-}
-
 /// One job, from its options to its result.
 class BulkJob {
  public:
@@ -115,12 +71,11 @@ class BulkJob {
     result_.sites = schema_.sites;
     if (options_.dry_run) return estimate();
     LAYERSCOPE_ASSIGN(RunWriter run, RunWriter::open(options_.run_folder, {options_.part, options_.overwrite}));
-    if (run.found()) {
-      LAYERSCOPE_TRY(resume(run));
-      if (result_.already_complete) return result_;
-    } else {
-      LAYERSCOPE_TRY(run.recover());
-    }
+    LAYERSCOPE_ASSIGN(const Resumed resumed, resume_run(run, model_.info(), manifest_, rows_, hooks_));
+    begin_ = resumed.begin;
+    result_.already_complete = resumed.complete;
+    result_.done = begin_;
+    if (resumed.complete) return result_;
     LAYERSCOPE_TRY(check_space(run));
     return write(run);
   }
@@ -148,35 +103,6 @@ class BulkJob {
     for (const FedRow* row : feed_.preview().rows) {
       if (!row->row) return row->row.error();
     }
-    return {};
-  }
-
-  Status resume(RunWriter& run) {
-    LAYERSCOPE_TRY(hash_model_files(model_.info(), manifest_));
-    if (const auto difference = manifest_difference(*run.found(), manifest_)) return refused(run, *difference);
-    LAYERSCOPE_TRY(replay_input(rows_, run));
-    if (run.found()->complete) LAYERSCOPE_TRY(check_whole_input(rows_, run));
-    LAYERSCOPE_TRY(run.check_shards());
-    begin_.input_bytes = rows_.bytes();
-    for (const ShardRecord& record : run.records()) {
-      begin_.rows += record.rows;
-      begin_.tokens += record.tokens;
-      begin_.skipped += record.skipped;
-      begin_.bytes_written += record.bytes;
-      ++begin_.shards;
-    }
-    begin_.input_total = rows_.total_bytes();
-    if (run.found()->complete) {
-      result_.already_complete = true;
-      begin_.skipped = run.found()->skipped;
-      result_.done = begin_;
-      note(run.folder() + ": is complete and sound: " + std::to_string(begin_.rows) + " rows in " +
-           std::to_string(begin_.shards) + " shards");
-      return {};
-    }
-    LAYERSCOPE_TRY(run.recover());
-    note(run.folder() + ": resuming after " + std::to_string(begin_.rows) + " rows in " +
-         std::to_string(begin_.shards) + " shards");
     return {};
   }
 

@@ -6,6 +6,7 @@
 
 #include "base/try.h"
 #include "job/planner.h"
+#include "store/file_io.h"
 
 namespace layerscope {
 namespace {
@@ -54,6 +55,15 @@ Result<double> measure_rate(const RowFeed::Preview& preview, const RowRunner& mo
   LAYERSCOPE_TRY(model.run(batch, plan, sink));
   const std::chrono::duration<double> seconds = std::chrono::steady_clock::now() - begin;
   return seconds.count() > 0 ? static_cast<double>(tokens) / seconds.count() : 0.0;
+}
+
+std::string existing_folder(std::string path) {
+  while (!path.empty() && !is_folder(path)) {
+    const std::size_t slash = path.rfind('/');
+    if (slash == std::string::npos) return ".";
+    path.resize(slash);
+  }
+  return path.empty() ? "/" : path;
 }
 
 std::string size_text(std::uint64_t bytes) {

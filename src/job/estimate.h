@@ -29,6 +29,9 @@ struct SizeEstimate {
 [[nodiscard]] Result<double> measure_rate(const RowFeed::Preview& preview, const RowRunner& model, const TapPlan& plan,
                                           std::int64_t batch_tokens);
 
+/// The folder that exists above a path, for its free space.
+[[nodiscard]] std::string existing_folder(std::string path);
+
 /// "41 GB", "3.2 MB".
 [[nodiscard]] std::string size_text(std::uint64_t bytes);
 

@@ -9,13 +9,6 @@ namespace {
 
 Error bad(std::string message) { return Error{ErrorCode::kInput, std::move(message)}; }
 
-// Tokens that a stack has positions for.
-std::optional<std::int64_t> position_limit(const Stack& stack) {
-  if (stack.rotation && stack.rotation->rows > 0) return stack.rotation->rows;
-  if (!stack.embedding.positions) return std::nullopt;
-  return stack.embedding.positions->rows - stack.embedding.positions->offset;
-}
-
 std::optional<std::int64_t> smaller(std::optional<std::int64_t> a, std::optional<std::int64_t> b) {
   return a && b ? std::min(*a, *b) : a ? a : b;
 }
@@ -138,6 +131,12 @@ Status check_unattended(const Stack& stack, const Batch::Input& input) {
 }
 
 }  // namespace
+
+std::optional<std::int64_t> position_limit(const Stack& stack) {
+  if (stack.rotation && stack.rotation->rows > 0) return stack.rotation->rows;
+  if (!stack.embedding.positions) return std::nullopt;
+  return stack.embedding.positions->rows - stack.embedding.positions->offset;
+}
 
 Result<ModelRow> make_row(const ModelState& state, const TextRow& row, const TokenizeOptions& options) {
   if (options.max_length && *options.max_length < 1) {

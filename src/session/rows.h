@@ -5,6 +5,9 @@
 
 namespace layerscope {
 
+/// Tokens that a stack has positions for; nothing if their number has no end.
+[[nodiscard]] std::optional<std::int64_t> position_limit(const Stack& stack);
+
 /// See Model::tokenize.
 [[nodiscard]] Result<ModelRow> make_row(const ModelState& state, const TextRow& row, const TokenizeOptions& options);
 

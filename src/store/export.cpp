@@ -30,6 +30,8 @@ ExportTensor describe(const ShardSchema& schema, const std::string& name) {
   if (name == "row") return {};
   if (name == "id_offsets") return {Kind::kOffsets, name, ""};
   if (name == "id") return {Kind::kValues, "id_offsets", ""};
+  if (name == "output_offsets") return {Kind::kOffsets, name, ""};
+  if (name == "output_ids") return {Kind::kValues, "output_offsets", ""};
   for (const StackId stack : schema.stacks()) {
     const std::string prefix = schema.prefix(stack);
     if (name == prefix + "offsets" || name == prefix + "pos_offsets") return {Kind::kOffsets, name, ""};
@@ -72,6 +74,7 @@ Result<ShardCounts> count_run(const RunView& run, const ShardSchema& schema) {
       }
       counts.has_ids = counts.has_ids || shard.find("id") != nullptr;
       counts.id_bytes += units("id");
+      counts.output_tokens += units("output_ids");
       for (std::size_t site = 0; site < schema.sites.size(); ++site) {
         const ShardTensor* tensor = shard.find(schema.sites[site].name);
         if (tensor == nullptr)

@@ -73,6 +73,11 @@ std::vector<ShardTensor> shard_tensors(const ShardSchema& schema, const ShardCou
     add("id", DType::kU8, {counts.id_bytes});
     add("id_offsets", DType::kI64, {counts.rows + 1});
   }
+  if (schema.generated) {
+    add("prompt_len", DType::kI32, {counts.rows});
+    add("output_ids", DType::kI32, {counts.output_tokens});
+    add("output_offsets", DType::kI64, {counts.rows + 1});
+  }
   for (std::size_t index = 0; index < schema.sites.size(); ++index) {
     const StoredSite& site = schema.sites[index];
     if (site.unit == StoredUnit::kProbs) {
@@ -96,6 +101,7 @@ std::uint64_t shard_tensor_bytes(const ShardSchema& schema, const ShardCounts& c
     if (schema.picks(stack)) bytes += offsets + 4 * static_cast<std::uint64_t>(counts.picks[index]);
   }
   if (counts.has_ids) bytes += offsets + static_cast<std::uint64_t>(counts.id_bytes);
+  if (schema.generated) bytes += 4 * rows + offsets + 4 * static_cast<std::uint64_t>(counts.output_tokens);
   for (std::size_t index = 0; index < schema.sites.size(); ++index) {
     const StoredSite& site = schema.sites[index];
     bytes += static_cast<std::uint64_t>(counts.elements[index]) * dtype_size(site.dtype);

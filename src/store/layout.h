@@ -27,6 +27,7 @@ struct ShardSchema {
   std::vector<StoredSite> sites;
   bool two_stacks = false;
   StackId main = StackId::kEncoder;  ///< the stack of a model that has only one
+  bool generated = false;            ///< rows were written on: prompt_len and output_ids stand beside them
   /// "enc." or "dec." where the model has both stacks.
   [[nodiscard]] std::string prefix(StackId stack) const;
   [[nodiscard]] std::vector<StackId> stacks() const;
@@ -45,6 +46,7 @@ struct ShardCounts {
   std::array<bool, 2> has_types{};
   bool has_ids = false;
   std::int64_t id_bytes = 0;
+  std::int64_t output_tokens = 0;      ///< of all rows; 0 unless they are generated
   std::vector<std::int64_t> elements;  ///< of every site of the schema
   [[nodiscard]] std::int64_t all_tokens() const noexcept { return tokens[0] + tokens[1]; }
 };

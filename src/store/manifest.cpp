@@ -132,6 +132,8 @@ bool hash_matches(std::string_view text) {
 void parse_fields(FieldReader& reader, const Json& json, Manifest& manifest) {
   if (const Json* config = reader.get(json, "config"); config != nullptr && config->object() != nullptr) {
     manifest.config = *config->object();
+    const Json* generation = config->find("generation");
+    manifest.schema.generated = generation != nullptr && !generation->is_null();
   } else {
     reader.fail("config", "is no object");
   }

@@ -25,7 +25,8 @@ struct ManifestFile {
 };
 
 struct Manifest {
-  Json::Object config;  ///< everything that affects bytes and is not named below
+  Json::Object
+      config;  ///< everything that affects bytes and is not named below; "generation" where rows were written on
   std::string model_path, model_type;
   std::uint64_t parameters = 0;
   std::vector<ManifestFile> files;

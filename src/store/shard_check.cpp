@@ -25,6 +25,10 @@ class ShardChecker {
       LAYERSCOPE_ASSIGN(const auto offsets, offsets_of("id_offsets"));
       counts_.id_bytes = offsets.back();
     }
+    if (schema_.generated) {
+      LAYERSCOPE_ASSIGN(const auto offsets, offsets_of("output_offsets"));
+      counts_.output_tokens = offsets.back();
+    }
     for (std::size_t site = 0; site < schema_.sites.size(); ++site) LAYERSCOPE_TRY(count_site(site));
     return check_header();
   }

@@ -10,6 +10,7 @@ void add_row(ShardCounts& counts, const ShardSchema& schema, const PlannedRow& r
   ++counts.rows;
   counts.has_ids = counts.has_ids || !row.id.empty();
   counts.id_bytes += static_cast<std::int64_t>(row.id.size());
+  counts.output_tokens += static_cast<std::int64_t>(row.output_ids.size());
   for (const StackId stack : schema.stacks()) {
     const auto index = static_cast<std::size_t>(stack);
     const RowTokens& tokens = row.stacks[index];
@@ -50,7 +51,13 @@ Result<std::string> ShardWriter::finish() const {
 }
 
 ShardDraft::ShardDraft(const ShardSchema& schema, const std::string& folder, std::size_t buffer_bytes)
-    : schema_(&schema), rows_(folder, buffer_bytes), id_(folder, buffer_bytes), id_offsets_(folder, buffer_bytes) {
+    : schema_(&schema),
+      rows_(folder, buffer_bytes),
+      id_(folder, buffer_bytes),
+      id_offsets_(folder, buffer_bytes),
+      prompt_tokens_(folder, buffer_bytes),
+      output_ids_(folder, buffer_bytes),
+      output_offsets_(folder, buffer_bytes) {
   const auto stream = [&] { return SpoolStream(folder, buffer_bytes); };
   for (std::size_t count = schema.stacks().size(); count > 0; --count) {
     stacks_.push_back({stream(), stream(), stream(), stream(), stream(), stream()});
@@ -77,6 +84,11 @@ Status ShardDraft::add(const PlannedRow& row) {
   LAYERSCOPE_TRY(rows_.append_value(row.number));
   LAYERSCOPE_TRY(id_offsets_.append_value(counts_.id_bytes));
   LAYERSCOPE_TRY(id_.append(std::as_bytes(std::span(row.id))));
+  if (schema_->generated) {
+    LAYERSCOPE_TRY(prompt_tokens_.append_value(row.prompt_tokens));
+    LAYERSCOPE_TRY(output_offsets_.append_value(counts_.output_tokens));
+    LAYERSCOPE_TRY(output_ids_.append(std::as_bytes(row.output_ids)));
+  }
   const std::vector<StackId> ids = schema_->stacks();
   for (std::size_t index = 0; index < ids.size(); ++index) {
     const auto stack = static_cast<std::size_t>(ids[index]);
@@ -118,6 +130,11 @@ Result<ShardWriter> ShardDraft::write_to(const std::string& path) const {
   if (counts_.has_ids) {
     LAYERSCOPE_TRY(place("id", id_));
     LAYERSCOPE_TRY(place_offsets("id_offsets", id_offsets_, counts_.id_bytes));
+  }
+  if (schema_->generated) {
+    LAYERSCOPE_TRY(place("prompt_len", prompt_tokens_));
+    LAYERSCOPE_TRY(place("output_ids", output_ids_));
+    LAYERSCOPE_TRY(place_offsets("output_offsets", output_offsets_, counts_.output_tokens));
   }
   for (std::size_t site = 0; site < schema_->sites.size(); ++site) {
     if (schema_->sites[site].unit != StoredUnit::kProbs) continue;

@@ -28,9 +28,11 @@ struct RowTokens {
 /// One row as the plan of a shard takes it.
 struct PlannedRow {
   std::int64_t number = 0;
-  std::string_view id;                 ///< compact JSON, empty for none
-  std::array<RowTokens, 2> stacks;     ///< by StackId
-  std::vector<std::int64_t> elements;  ///< that the row contributes to every site of the schema
+  std::string_view id;                       ///< compact JSON, empty for none
+  std::array<RowTokens, 2> stacks;           ///< by StackId
+  std::vector<std::int64_t> elements;        ///< that the row contributes to every site of the schema
+  std::int32_t prompt_tokens = 0;            ///< of a generated row: how many of its tokens were given
+  std::span<const std::int32_t> output_ids;  ///< of a generated row: the tokens that were chosen, the last one included
 };
 
 /// Counts one row more.
@@ -86,7 +88,7 @@ class ShardDraft {
   [[nodiscard]] Status add_stack(Stack& stack, std::size_t index, const RowTokens& tokens);
   const ShardSchema* schema_;
   ShardCounts counts_;
-  SpoolStream rows_, id_, id_offsets_;
+  SpoolStream rows_, id_, id_offsets_, prompt_tokens_, output_ids_, output_offsets_;
   std::vector<Stack> stacks_;              // as schema.stacks()
   std::vector<SpoolStream> site_offsets_;  // of every site; used for probs alone
 };

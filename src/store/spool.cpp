@@ -46,4 +46,16 @@ Status SpoolStream::copy(std::uint64_t begin, std::uint64_t size, const File& to
       offset, std::span(buffer_).subspan(static_cast<std::size_t>(begin - spilled_), static_cast<std::size_t>(size)));
 }
 
+Status SpoolStream::read(std::uint64_t begin, std::span<std::byte> into) const {
+  if (begin < spilled_) {
+    const auto stored = static_cast<std::size_t>(std::min<std::uint64_t>(into.size(), spilled_ - begin));
+    LAYERSCOPE_TRY(file_.read_at(begin, into.first(stored)));
+    begin += stored;
+    into = into.subspan(stored);
+  }
+  if (into.empty()) return {};
+  std::copy_n(buffer_.begin() + static_cast<std::ptrdiff_t>(begin - spilled_), into.size(), into.begin());
+  return {};
+}
+
 }  // namespace layerscope

@@ -26,6 +26,8 @@ class SpoolStream {
   [[nodiscard]] std::uint64_t size() const noexcept { return spilled_ + buffer_.size(); }
   /// Copies `size` bytes from `begin` of the stream to `offset` of a file.
   [[nodiscard]] Status copy(std::uint64_t begin, std::uint64_t size, const File& to, std::uint64_t offset) const;
+  /// Fills `into` from `begin` of the stream.
+  [[nodiscard]] Status read(std::uint64_t begin, std::span<std::byte> into) const;
   [[nodiscard]] Status copy_all(const File& to, std::uint64_t offset) const { return copy(0, size(), to, offset); }
 
   static constexpr std::size_t kDefaultBuffer = std::size_t{64} << 10;

@@ -9,6 +9,21 @@ namespace layerscope {
 SpooledShard::SpooledShard(const ShardSchema& schema, std::string folder, std::size_t buffer_bytes)
     : schema_(schema), folder_(std::move(folder)), buffer_bytes_(buffer_bytes) {
   for (std::size_t site = 0; site < schema.sites.size(); ++site) sites_.emplace_back(folder_, buffer_bytes_);
+  counts_.elements.resize(schema.sites.size());
+}
+
+PlannedRow SpooledShard::planned(std::int64_t number, const Row& row) {
+  PlannedRow planned{.number = number,
+                     .id = row.id,
+                     .stacks = {},
+                     .elements = row.elements,
+                     .prompt_tokens = row.prompt_tokens,
+                     .output_ids = row.output_ids};
+  for (std::size_t stack = 0; stack < row.stacks.size(); ++stack) {
+    const StoredTokens& from = row.stacks[stack];
+    planned.stacks[stack] = {from.ids, from.special, from.type_ids, from.picks};
+  }
+  return planned;
 }
 
 SpooledShard::Row& SpooledShard::row_of(std::int64_t number) {
@@ -46,6 +61,9 @@ Status SpooledShard::finish_row(const PlannedRow& row) {
                           {from.special.begin(), from.special.end()},
                           {from.type_ids.begin(), from.type_ids.end()}};
   }
+  into.prompt_tokens = row.prompt_tokens;
+  into.output_ids.assign(row.output_ids.begin(), row.output_ids.end());
+  add_row(counts_, schema_, planned(row.number, into));
   return {};
 }
 
@@ -54,17 +72,17 @@ std::int64_t SpooledShard::finished_rows() const {
   return std::count_if(rows_.begin(), rows_.end(), [](const auto& row) { return row.second.finished; });
 }
 
+ShardCounts SpooledShard::counts() const {
+  const std::lock_guard lock(mutex_);
+  return counts_;
+}
+
 Result<ShardWriter> SpooledShard::assemble(const std::string& path) const {
   const std::lock_guard lock(mutex_);
   ShardDraft draft(schema_, folder_, buffer_bytes_);
   for (const auto& [number, row] : rows_) {
     if (!row.finished) continue;
-    PlannedRow planned{.number = number, .id = row.id, .stacks = {}, .elements = row.elements};
-    for (std::size_t stack = 0; stack < row.stacks.size(); ++stack) {
-      const StoredTokens& from = row.stacks[stack];
-      planned.stacks[stack] = {from.ids, from.special, from.type_ids, from.picks};
-    }
-    LAYERSCOPE_TRY(draft.add(planned));
+    LAYERSCOPE_TRY(draft.add(planned(number, row)));
   }
   LAYERSCOPE_ASSIGN(ShardWriter writer, draft.write_to(path));
   for (std::size_t site = 0; site < schema_.sites.size(); ++site) {

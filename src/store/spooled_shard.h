@@ -30,6 +30,8 @@ class SpooledShard {
   /// The row has all its values: what describes it. `row.elements` is counted here and may be empty.
   [[nodiscard]] Status finish_row(const PlannedRow& row);
   [[nodiscard]] std::int64_t finished_rows() const;
+  /// How much the rows that are finished make.
+  [[nodiscard]] ShardCounts counts() const;
   /// Writes the rows that are finished to `path`, ascending by number; rows that were begun only are left out.
   [[nodiscard]] Result<ShardWriter> assemble(const std::string& path) const;
 
@@ -46,9 +48,12 @@ class SpooledShard {
     std::vector<std::int64_t> elements;
     std::string id;
     std::array<StoredTokens, 2> stacks;
+    std::int32_t prompt_tokens = 0;
+    std::vector<std::int32_t> output_ids;
     bool finished = false;
   };
   Row& row_of(std::int64_t number);
+  [[nodiscard]] static PlannedRow planned(std::int64_t number, const Row& row);
 
   const ShardSchema& schema_;
   const std::string folder_;
@@ -56,6 +61,7 @@ class SpooledShard {
   mutable std::mutex mutex_;
   std::vector<SpoolStream> sites_;
   std::map<std::int64_t, Row> rows_;
+  ShardCounts counts_;
 };
 
 }  // namespace layerscope
