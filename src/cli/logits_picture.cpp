@@ -37,8 +37,9 @@ class Picture {
     predicts_next_ = predicts_next;
     const std::size_t columns = context_.terminal.columns;
     context_.out.write(bold(clipped_middle(model_title(model_), columns), color()) + "\n");
-    const std::string_view what = predicts_next ? "what follows each token: entropy, p and rank of the true one, the likeliest"
-                                                : "what fills each place: entropy, the likeliest tokens";
+    const std::string_view what = predicts_next
+                                      ? "what follows each token: entropy, p and rank of the true one, the likeliest"
+                                      : "what fills each place: entropy, the likeliest tokens";
     context_.out.write(clipped(what, columns) + "\n");
   }
 

@@ -74,22 +74,23 @@ constexpr std::array kCommands{
         "layerscope cluster vectors -k 8 --texts texts.txt\n"
         "layerscope cluster vectors.npy -k 8 -o labels.npy --json\n"
         "layerscope cluster run -k 8 --site final --seed 7"},
+    CommandRow{
         Command::kLogits, "logits", "MODEL [TEXT...]", "scores over the vocabulary: what follows, or fills a mask",
         "Without -o the most likely tokens are shown with their probabilities: after every position, or, for a masked\n"
         "language model, at every mask; with entropy, the true next token's probability and rank, and perplexity.\n"
         "With --json every position is printed; with -o RUN every score is stored, or only the K best with --top-k.",
-        "layerscope logits models/gpt2 \"The capital of France is\"\n"
-        "layerscope logits models/gpt2 -i texts.txt --json\n"
-        "layerscope logits models/gpt2 -i texts.txt -o run --top-k 20"},
+        "layerscope logits models/causal \"The capital of France is\"\n"
+        "layerscope logits models/causal -i texts.txt --json\n"
+        "layerscope logits models/causal -i texts.txt -o run --top-k 20"},
     CommandRow{
         Command::kLens, "lens", "MODEL [TEXT...]", "what each layer would predict",
         "Applies the model's final norm and its head to every layer's states: positions across, layers down, the most\n"
         "likely token in each cell, coloured by its probability. --html FILE writes a page to look around in. With\n"
         "--train a tuned lens is made of a run folder (layerscope lens MODEL --train RUN -o LENS) or of texts (-i).",
-        "layerscope lens models/gpt2 \"The capital of France is\"\n"
-        "layerscope lens models/gpt2 \"The capital of France is\" --html lens.html\n"
-        "layerscope lens models/gpt2 --train -i texts.txt -o gpt2.lens\n"
-        "layerscope lens models/gpt2 \"The capital of France is\" --lens gpt2.lens"},
+        "layerscope lens models/causal \"The capital of France is\"\n"
+        "layerscope lens models/causal \"The capital of France is\" --html lens.html\n"
+        "layerscope lens models/causal --train -i texts.txt -o causal.lens\n"
+        "layerscope lens models/causal \"The capital of France is\" --lens causal.lens"},
     CommandRow{
         Command::kVerify, "verify", "RUN", "whether a run folder holds what was written",
         "Reads every byte of a run folder and checks manifest, journal, sizes and hashes. An incomplete run whose\n"
@@ -198,9 +199,9 @@ constexpr std::array kFlags{
             "take M times as many candidates as rows are wanted"},
     FlagRow{Flag::kTopK, FlagGroup::kOutput, kSearch | kScoring, "", "--top-k", "N", "",
             "5; search: 10; logits -o: every score", "how many tokens of a prediction, or rows of a search, to give"},
-    FlagRow{
-        Flag::kOutput, FlagGroup::kOutput, kRunning | kCluster | kLens | kExport, "-o", "--output", "PATH", "", "",
-        "where to write: the run folder, a .npy of embed, labels as .npy or .jsonl, the lens, or the exported file or folder"},
+    FlagRow{Flag::kOutput, FlagGroup::kOutput, kRunning | kCluster | kLens | kExport, "-o", "--output", "PATH", "", "",
+            "where to write: the run folder, a .npy of embed, labels as .npy or .jsonl, the lens, or the exported file "
+            "or folder"},
     FlagRow{Flag::kSaveDtype, FlagGroup::kOutput, kStates | kLogits, "", "--save-dtype", "TYPE", "f32|f16|bf16", "f32",
             "type of what is stored"},
     FlagRow{Flag::kShardSize, FlagGroup::kOutput, kRunning, "", "--shard-size", "SIZE", "", "256MiB",
