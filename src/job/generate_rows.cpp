@@ -121,7 +121,7 @@ Status GenerateRows::admit() {
 
 Status GenerateRows::run(const Take& take, const Generator::Told& told) {
   LAYERSCOPE_TRY(read_ahead());
-  if (hooks_.note && !waiting_.empty()) hooks_.note(plan_text(plan()));
+  if (const Plan plan = this->plan(); hooks_.note && plan.rows_at_once > 0) hooks_.note(plan_text(plan));
   while (true) {
     if (hooks_.stop != nullptr && *hooks_.stop) return Error{ErrorCode::kCancelled, "stopped by a signal"};
     LAYERSCOPE_TRY(read_ahead());
