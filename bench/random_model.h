@@ -86,9 +86,11 @@ inline Tensors decoder_tensors(const ModelShape& shape) {
 inline void write_model(const std::string& folder, const ModelShape& shape) {
   std::filesystem::create_directories(folder);
   std::ofstream(folder + "/config.json") << R"({"model_type":")" << (shape.decoder() ? "llama" : "bert")
-                                         << R"(","hidden_size":)" << shape.width << R"(,"intermediate_size":)"
-                                         << shape.hidden << R"(,"num_hidden_layers":)" << shape.layers
-                                         << R"(,"num_attention_heads":)" << shape.heads
+                                         << (shape.vocabulary > 0 ? R"(","architectures":["LlamaForCausalLM)" : "")
+                                         << (shape.vocabulary > 0 ? R"("],"hidden_size":)" : R"(","hidden_size":)")
+                                         << shape.width << R"(,"intermediate_size":)" << shape.hidden
+                                         << R"(,"num_hidden_layers":)" << shape.layers << R"(,"num_attention_heads":)"
+                                         << shape.heads
                                          << (shape.decoder() ? R"(,"num_key_value_heads":)" : R"(,"type_vocab_size":)")
                                          << (shape.decoder() ? shape.kv_heads : 2) << R"(,"vocab_size":)"
                                          << shape.words() << R"(,"max_position_embeddings":)" << kPositions << "}";

@@ -3,7 +3,7 @@ include(GNUInstallDirs)
 include(CMakePackageConfigHelpers)
 
 # The one target that users link: everything but the command line, whichever of the folders hold code.
-set(layerscope_libraries base checkpoint tokenizer spec family kernels backend analysis tap engine store hub session job)
+set(layerscope_libraries base checkpoint tokenizer spec family kernels backend tap analysis engine store hub session job)
 list(TRANSFORM layerscope_libraries PREPEND layerscope_)
 add_library(layerscope_all INTERFACE)
 set_target_properties(layerscope_all PROPERTIES EXPORT_NAME layerscope)

@@ -23,9 +23,9 @@ ALLOWED = {
     "engine": ["base", "spec", "backend", "tap", "checkpoint/source.h"],
     "store": ["base", "tap", "spec"],
     "hub": ["base", "checkpoint"],
-    "session": ["base", "spec", "family", "checkpoint", "tokenizer", "backend", "tap", "engine"],
-    "job": ["base", "spec", "tap", "engine", "tokenizer", "session", "store"],
-    "cli": ["base", "spec", "tap", "store", "session", "hub", "job", "analysis"],
+    "session": ["base", "spec", "analysis", "family", "checkpoint", "tokenizer", "backend", "tap", "engine"],
+    "job": ["base", "spec", "tap", "engine", "tokenizer", "session", "store", "analysis"],
+    "cli": ["base", "spec", "tap", "store", "analysis", "session", "hub", "job"],
 }
 PUBLIC = "layerscope"
 INCLUDE = re.compile(r'^\s*#\s*include\s*([<"])([^>"]+)[>"]')

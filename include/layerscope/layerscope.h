@@ -3,6 +3,7 @@
 
 #include "layerscope/error.h"
 #include "layerscope/hub.h"
+#include "layerscope/labels.h"
 #include "layerscope/model.h"
 #include "layerscope/tap.h"
 #include "layerscope/tensor.h"

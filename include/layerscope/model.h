@@ -10,6 +10,7 @@
 
 #include "layerscope/edits.h"
 #include "layerscope/error.h"
+#include "layerscope/labels.h"
 #include "layerscope/tap.h"
 
 namespace layerscope {
@@ -77,6 +78,11 @@ struct StatesOptions {
   std::vector<Edit> edits;
 };
 
+struct ClassifyOptions {
+  TokenizeOptions tokenize;
+  int threads = 1;  ///< workers; the values do not depend on it
+};
+
 /// What is known of an opened model without running it.
 struct ModelInfo {
   std::string path;  ///< the folder as given
@@ -88,7 +94,8 @@ struct ModelInfo {
   bool has_tokenizer = false;
   bool has_type_ids = false;  ///< rows may carry type ids
   bool two_stacks = false;
-  bool has_head = false;  ///< over the vocabulary: there is a site "logits"
+  bool has_head = false;         ///< over the vocabulary: there is a site "logits"
+  std::optional<Labels> labels;  ///< of a classifier's head, where the folder has one
   std::int64_t vocabulary_size = 0;
   std::optional<std::int64_t> max_tokens;  ///< usable positions of a learned table; nothing for models without one
   std::size_t packed_bytes = 0;
@@ -137,6 +144,11 @@ class Model {
   /// "logits" for any n. The memory is the caller's, who keeps n small. Errors: those of load_head; kUsage for other
   /// shapes or types; kRuntime where a score is NaN or infinite.
   [[nodiscard]] Status logits(const RowsView& finals, const MutableRows& out) const;
+
+  /// What a classifier's head says of rows, one entry a row. Errors: kModel saying why the folder has no such head;
+  /// those of states(); kInput for a row that lacks the end token under which the model's summary stands.
+  [[nodiscard]] Result<std::vector<LabelScores>> classify(const std::vector<TextRow>& rows,
+                                                          const ClassifyOptions& options = {}) const;
 
   /// What the end of a stack (final norm, projection) makes of its stream: [n, width] f32 -> out [n, final width] f32.
   /// Of `block.{L-1}.out` that is `final`, bit for bit. Errors: kUsage for a stack that is not there, other shapes or

@@ -47,6 +47,7 @@ struct Site {
   std::int64_t heads = 0;       ///< heads lying side by side in a row, or 0
   bool cross = false;           ///< keys and values of a cross attention: rows are the encoder's tokens
   std::optional<int> hf_index;  ///< k of transformers' hidden_states[k]
+  DType dtype = DType::kF32;    ///< kI32: ids, stored as they are whatever the request's save_dtype
 };
 
 /// Every site of a model, in the order of computation.

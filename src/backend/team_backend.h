@@ -11,7 +11,9 @@ class TeamBackend final : public Backend {
  public:
   /// `team` may be null: the caller alone. `steps`: every product is one of single-token steps, whatever the number of
   /// rows.
-  TeamBackend(const Backend& inner, Team* team, bool steps) : inner_(inner), team_(team), steps_(steps) {}
+  TeamBackend(const Backend& inner, Team* team, bool steps) : inner_(inner), team_(team), steps_(steps) {
+    if (team_ != nullptr) inner_.enter_worker();
+  }
 
   const BackendInfo& info() const noexcept override { return inner_.info(); }
   void enter_worker() const noexcept override { inner_.enter_worker(); }

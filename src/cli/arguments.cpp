@@ -4,6 +4,7 @@
 #include <array>
 #include <charconv>
 #include <cmath>
+#include <initializer_list>
 #include <limits>
 
 #include <fmt/format.h>
@@ -160,6 +161,38 @@ Status expect_positionals(const Words& words, std::size_t least, std::size_t mos
   return {};
 }
 
+Result<std::array<std::int32_t, 3>> chat_date(std::string_view text) {
+  std::array<std::int32_t, 3> date{};
+  std::array<std::size_t, 4> cuts = {0, 5, 8, 11};
+  bool good = text.size() == 10 && text[4] == '-' && text[7] == '-';
+  for (std::size_t i = 0; good && i < 3; ++i) {
+    const char* const end = text.data() + cuts[i + 1] - 1;
+    const auto [at, code] = std::from_chars(text.data() + cuts[i], end, date[i]);
+    good = code == std::errc() && at == end && date[i] > 0;
+  }
+  if (!good || date[1] > 12 || date[2] > 31)
+    return usage(fmt::format("--chat-date {}: expected a date such as 2024-07-26", text));
+  return date;
+}
+
+Status chat_arguments(const Words& words, InputArguments& input) {
+  if (!words.on(Flag::kChat)) {
+    for (const Flag flag : {Flag::kSystem, Flag::kChatTemplate, Flag::kChatDate}) {
+      if (words.given(flag)) return usage(fmt::format("{}: only together with --chat", flag_row(flag).long_name));
+    }
+    return {};
+  }
+  ChatSettings& chat = input.chat.emplace();
+  if (words.given(Flag::kSystem)) chat.system = words.text(Flag::kSystem, "");
+  chat.options.name = words.text(Flag::kChatTemplate, "");
+  if (words.given(Flag::kChatDate)) {
+    LAYERSCOPE_ASSIGN(chat.options.date, chat_date(words.text(Flag::kChatDate, "")));
+  }
+  input.model = words.positionals.front();
+  input.tokenize.add_special_tokens = false;  // the template has written them
+  return {};
+}
+
 Result<InputArguments> input_arguments(const Words& words) {
   LAYERSCOPE_TRY(expect_positionals(words, 1, std::numeric_limits<std::size_t>::max()));
   InputArguments input;
@@ -175,6 +208,7 @@ Result<InputArguments> input_arguments(const Words& words) {
                       integer<std::int64_t>(Flag::kMaxLength, words.text(Flag::kMaxLength, ""), 1,
                                             std::numeric_limits<std::int32_t>::max()));
   }
+  LAYERSCOPE_TRY(chat_arguments(words, input));
   if (words.given(Flag::kInput) && input.path.empty()) return usage("--input: an empty file name");
   if (!input.path.empty() && !input.texts.empty())
     return usage("--input and TEXT arguments: only one of them can hold");
@@ -216,6 +250,28 @@ Result<EditArguments> edit_arguments(const Words& words) {
   return EditArguments{words.list(Flag::kEdit), words.text(Flag::kEdits, "")};
 }
 
+/// Flags that only mean something together with a run folder.
+Status expect_folder(const Words& words, bool folder) {
+  for (const Flag flag : {Flag::kShardSize, Flag::kShard, Flag::kOverwrite, Flag::kDryRun, Flag::kProgress}) {
+    if (words.given(flag) && !folder)
+      return usage(fmt::format("{}: only together with -o RUN", flag_row(flag).long_name));
+  }
+  return {};
+}
+
+Status expect_values(const Words& words, std::initializer_list<Flag> flags) {
+  for (const Flag flag : flags) {
+    if (words.given(flag) && words.text(flag, "").empty())
+      return usage(fmt::format("{}: an empty value", flag_row(flag).long_name));
+  }
+  return {};
+}
+
+DType save_dtype(const Words& words) {
+  const std::string name = words.text(Flag::kSaveDtype, "f32");
+  return name == "f16" ? DType::kF16 : name == "bf16" ? DType::kBF16 : DType::kF32;
+}
+
 Result<std::uint64_t> seed_argument(const Words& words) {
   return integer<std::uint64_t>(Flag::kSeed, words.text(Flag::kSeed, "0"), 0,
                                 std::numeric_limits<std::uint64_t>::max());
@@ -236,13 +292,9 @@ Result<TapRequest> tap_request(const Words& words) {
   request.sites = words.text(Flag::kSites, "");
   request.positions = words.text(Flag::kPositions, "all");
   request.mix = words.text(Flag::kMix, "");
-  for (const Flag flag : {Flag::kLayers, Flag::kSites, Flag::kPositions, Flag::kMix}) {
-    if (words.given(flag) && words.text(flag, "").empty())
-      return usage(fmt::format("{}: an empty list", flag_row(flag).long_name));
-  }
+  LAYERSCOPE_TRY(expect_values(words, {Flag::kLayers, Flag::kSites, Flag::kPositions, Flag::kMix}));
   request.pool = pooling_from_name(words.text(Flag::kPool, "none")).value_or(Pooling::kNone);
-  const std::string save = words.text(Flag::kSaveDtype, "f32");
-  request.save_dtype = save == "f16" ? DType::kF16 : save == "bf16" ? DType::kBF16 : DType::kF32;
+  request.save_dtype = save_dtype(words);
   LAYERSCOPE_ASSIGN(request.seed, seed_argument(words));
   return request;
 }
@@ -254,11 +306,7 @@ Result<StatesArguments> states_arguments(const Words& words, const CommonArgumen
   states.model = words.positionals.front();
   states.output = words.text(Flag::kOutput, "");
   if (words.given(Flag::kOutput) && states.output.empty()) return usage("--output: an empty folder name");
-  if (states.output.empty()) {
-    for (const Flag flag : {Flag::kShardSize, Flag::kShard, Flag::kOverwrite, Flag::kDryRun, Flag::kProgress}) {
-      if (words.given(flag)) return usage(fmt::format("{}: only together with -o RUN", flag_row(flag).long_name));
-    }
-  }
+  LAYERSCOPE_TRY(expect_folder(words, !states.output.empty()));
   for (const Flag flag : {Flag::kMeasure, Flag::kAll}) {
     if (words.given(flag) && (common.json || !states.output.empty())) {
       return usage(fmt::format("{}: only for the picture, without -o and --json", flag_row(flag).long_name));
@@ -430,6 +478,78 @@ Result<GenerateArguments> generate_arguments(const Words& words, const Environme
   return generate;
 }
 
+Result<std::size_t> top_k_of(const Words& words) {
+  return integer<std::size_t>(Flag::kTopK, words.text(Flag::kTopK, "5"), 1, 1'000'000);
+}
+
+Result<LogitsArguments> logits_arguments(const Words& words, const CommonArguments& common,
+                                         const Environment& environment) {
+  LogitsArguments logits;
+  LAYERSCOPE_ASSIGN(logits.input, input_arguments(words));
+  LAYERSCOPE_TRY(expect_values(words, {Flag::kPositions, Flag::kOutput}));
+  logits.model = words.positionals.front();
+  logits.output = words.text(Flag::kOutput, "");
+  logits.positions = words.text(Flag::kPositions, "all");
+  LAYERSCOPE_ASSIGN(logits.seed, seed_argument(words));
+  LAYERSCOPE_ASSIGN(logits.edits, edit_arguments(words));
+  if (words.given(Flag::kTopK)) {
+    LAYERSCOPE_ASSIGN(logits.top_k, top_k_of(words));
+  }
+  LAYERSCOPE_TRY(expect_folder(words, !logits.output.empty()));
+  if (words.given(Flag::kSaveDtype) && logits.output.empty()) return usage("--save-dtype: only together with -o RUN");
+  if (words.given(Flag::kSaveDtype) && logits.top_k)
+    return usage("--save-dtype and --top-k: the best scores are stored as float32");
+  if (words.given(Flag::kAll) && (common.json || !logits.output.empty()))
+    return usage("--all: only for the picture, without -o and --json");
+  logits.save_dtype = save_dtype(words);
+  LAYERSCOPE_TRY(folder_arguments(words, environment, logits));
+  logits.all = words.on(Flag::kAll);
+  return logits;
+}
+
+/// `lens MODEL --train RUN` reads no rows.
+Result<InputArguments> lens_input(const Words& words, bool train, std::string& run) {
+  if (!train || words.given(Flag::kInput)) return input_arguments(words);
+  LAYERSCOPE_TRY(expect_positionals(words, 1, 2));
+  if (words.positionals.size() < 2)
+    return usage("--train: nothing to train on: give a run folder (lens MODEL --train RUN -o LENS), or -i FILE");
+  run = words.positionals[1];
+  return InputArguments();
+}
+
+Result<LensArguments> lens_arguments(const Words& words, const CommonArguments& common) {
+  LensArguments lens;
+  lens.train = words.on(Flag::kTrain);
+  LAYERSCOPE_ASSIGN(lens.input, lens_input(words, lens.train, lens.run));
+  LAYERSCOPE_TRY(expect_values(words, {Flag::kLayers, Flag::kPositions, Flag::kLens, Flag::kHtml, Flag::kOutput}));
+  lens.model = words.positionals.front();
+  if (lens.train != words.given(Flag::kOutput)) {
+    return usage(lens.train ? "--train: -o LENS is missing (the file to write)"
+                            : "--output: only together with --train (--html FILE writes a page)");
+  }
+  if (lens.train) {
+    for (const Flag flag :
+         {Flag::kLens, Flag::kHtml, Flag::kTopK, Flag::kPositions, Flag::kLayers, Flag::kAll, Flag::kEdits}) {
+      if (words.given(flag)) return usage(fmt::format("{}: not together with --train", flag_row(flag).long_name));
+    }
+  } else if (words.on(Flag::kOverwrite) && !words.given(Flag::kHtml)) {
+    return usage("--overwrite: only together with --train or --html");
+  }
+  if (common.json && words.given(Flag::kHtml)) return usage("--json and --html: only one of them can hold");
+  if (words.on(Flag::kAll) && common.json) return usage("--all: only for the picture, without --json");
+  lens.layers = words.text(Flag::kLayers, "all");
+  lens.positions = words.text(Flag::kPositions, "all");
+  LAYERSCOPE_ASSIGN(lens.seed, seed_argument(words));
+  LAYERSCOPE_ASSIGN(lens.edits, edit_arguments(words));
+  LAYERSCOPE_ASSIGN(lens.top_k, top_k_of(words));
+  lens.lens = words.text(Flag::kLens, "");
+  lens.html = words.text(Flag::kHtml, "");
+  lens.all = words.on(Flag::kAll);
+  lens.output = words.text(Flag::kOutput, "");
+  lens.overwrite = words.on(Flag::kOverwrite);
+  return lens;
+}
+
 Result<ExportArguments> export_arguments(const Words& words) {
   LAYERSCOPE_TRY(expect_positionals(words, 1, 1));
   ExportArguments arguments;
@@ -496,6 +616,14 @@ Result<Invocation> interpret(const Words& words, const Environment& environment)
     }
     case Command::kGenerate: {
       LAYERSCOPE_ASSIGN(invocation.request, generate_arguments(words, environment));
+      break;
+    }
+    case Command::kLogits: {
+      LAYERSCOPE_ASSIGN(invocation.request, logits_arguments(words, invocation.common, environment));
+      break;
+    }
+    case Command::kLens: {
+      LAYERSCOPE_ASSIGN(invocation.request, lens_arguments(words, invocation.common));
       break;
     }
     case Command::kVerify:

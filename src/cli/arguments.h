@@ -13,6 +13,7 @@
 #include "analysis/metric.h"
 #include "cli/edits.h"
 #include "cli/option_table.h"
+#include "job/chat_rows.h"
 #include "layerscope/error.h"
 #include "layerscope/model.h"
 #include "layerscope/tap.h"
@@ -40,6 +41,8 @@ struct InputArguments {
   bool json_lines = false;  ///< what stdin holds
   bool skip_bad = false;
   TokenizeOptions tokenize;
+  std::optional<ChatSettings> chat;  ///< rows are conversations,
+  std::string model;                 ///< of the model whose template makes them texts
 };
 
 /// What the picture shows of a state.
@@ -120,6 +123,38 @@ struct GenerateArguments {
   bool overwrite = false, dry_run = false;
   ProgressMode progress = ProgressMode::kAuto;
 };
+/// Tokens shown of a prediction without --top-k.
+inline constexpr std::size_t kDefaultTopK = 5;
+
+struct LogitsArguments {
+  std::string model;
+  InputArguments input;
+  std::string positions = "all";
+  std::uint64_t seed = 0;  ///< of sample:K
+  EditArguments edits;
+  std::optional<std::size_t> top_k;  ///< with `output`: nothing stores every score
+  std::string output;                ///< run folder; empty: picture or JSON lines
+  DType save_dtype = DType::kF32;
+  std::uint64_t shard_bytes = std::uint64_t{256} << 20;
+  std::optional<std::pair<int, int>> part;
+  bool overwrite = false, dry_run = false, all = false;
+  ProgressMode progress = ProgressMode::kAuto;
+};
+struct LensArguments {
+  std::string model;
+  InputArguments input;  ///< nothing to read if a run is trained on
+  std::string layers = "all", positions = "all";
+  std::uint64_t seed = 0;  ///< of sample:K
+  EditArguments edits;
+  std::size_t top_k = kDefaultTopK;
+  std::string lens;  ///< a tuned lens to look through, or empty
+  std::string html;  ///< the page to write, or empty
+  bool all = false;
+  bool train = false;
+  std::string run;     ///< what to train on; empty: `input`
+  std::string output;  ///< the lens that training writes
+  bool overwrite = false;
+};
 struct VerifyArguments {
   std::string run;
 };
@@ -140,8 +175,8 @@ struct HelpArguments {
 struct Invocation {
   CommonArguments common;
   std::variant<HelpArguments, VersionArguments, InspectArguments, TokenizeArguments, StatesArguments, EmbedArguments,
-               SearchArguments, ClusterArguments, GenerateArguments, VerifyArguments, ExportArguments,
-               CompletionArguments, ManArguments>
+               SearchArguments, ClusterArguments, LogitsArguments, LensArguments, GenerateArguments, VerifyArguments,
+               ExportArguments, CompletionArguments, ManArguments>
       request;
 };
 

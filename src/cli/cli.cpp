@@ -44,6 +44,8 @@ struct Dispatch {
   Result<int> operator()(const SearchArguments& arguments) { return run_search(arguments, context); }
   Result<int> operator()(const ClusterArguments& arguments) { return run_cluster(arguments, context); }
   Result<int> operator()(const GenerateArguments& arguments) { return run_generate(arguments, context); }
+  Result<int> operator()(const LogitsArguments& arguments) { return run_logits(arguments, context); }
+  Result<int> operator()(const LensArguments& arguments) { return run_lens(arguments, context); }
   Result<int> operator()(const VerifyArguments& arguments) { return run_verify(arguments, context); }
   Result<int> operator()(const ExportArguments& arguments) { return run_export(arguments, context); }
 };
@@ -66,9 +68,10 @@ int run(const std::vector<std::string>& arguments, const Streams& streams) {
   const CommonArguments& common = invocation->common;
   const auto* const states = std::get_if<StatesArguments>(&invocation->request);
   const auto* const embed = std::get_if<EmbedArguments>(&invocation->request);
+  const auto* const logits = std::get_if<LogitsArguments>(&invocation->request);
   const auto* const generate = std::get_if<GenerateArguments>(&invocation->request);
   catch_signals((states != nullptr && !states->output.empty()) || (embed != nullptr && !embed->output.empty()) ||
-                (generate != nullptr && !generate->output.empty()));
+                (logits != nullptr && !logits->output.empty()) || (generate != nullptr && !generate->output.empty()));
   const Terminal terminal = detect_terminal(streams.out, streams.err, common, environment);
   Messages messages(err, common.json, common.quiet);
   Context context{common, terminal, out, messages};

@@ -46,10 +46,17 @@ int cube_level(double value) { return value < 48 ? 0 : value < 115 ? 1 : static_
 
 }  // namespace
 
+RampColor ramp_color(double position) noexcept {
+  const Rgb color = viridis(std::clamp(position, 0.0, 1.0));
+  return {static_cast<int>(std::lround(color.red)), static_cast<int>(std::lround(color.green)),
+          static_cast<int>(std::lround(color.blue)),
+          0.299 * color.red + 0.587 * color.green + 0.114 * color.blue > 120};
+}
+
 std::string on_ramp(std::string_view text, double position, ColorDepth depth) {
   position = std::clamp(position, 0.0, 1.0);
   const Rgb color = viridis(position);
-  const bool black = 0.299 * color.red + 0.587 * color.green + 0.114 * color.blue > 120;
+  const bool black = ramp_color(position).black_text;
   switch (depth) {
     case ColorDepth::kNone: return std::string(text);
     case ColorDepth::k16: {

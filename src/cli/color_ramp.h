@@ -13,6 +13,13 @@ namespace layerscope::cli {
 /// colour-blind.
 [[nodiscard]] std::string on_ramp(std::string_view text, double position, ColorDepth depth);
 
+/// The same ramp as a colour, and whether black rather than white is read better on it.
+struct RampColor {
+  int red = 0, green = 0, blue = 0;
+  bool black_text = false;
+};
+[[nodiscard]] RampColor ramp_color(double position) noexcept;
+
 /// A bar of one column whose height stands for `position`: one of eight from the lowest to a full block.
 [[nodiscard]] std::string_view bar(double position) noexcept;
 

@@ -41,6 +41,14 @@ struct Context {
 
 /// `generate`: text, JSON lines or a run folder.
 [[nodiscard]] Result<int> run_generate(const GenerateArguments& arguments, Context& context);
+/// `logits`: chooses between a run folder, JSON lines and the picture.
+[[nodiscard]] Result<int> run_logits(const LogitsArguments& arguments, Context& context);
+[[nodiscard]] Result<int> run_logits_folder(const Model& model, const LogitsArguments& arguments, Context& context);
+[[nodiscard]] Result<int> run_logits_json(const Model& model, const LogitsArguments& arguments, Context& context);
+[[nodiscard]] Result<int> run_logits_picture(const Model& model, const LogitsArguments& arguments, Context& context);
+/// `lens`: trains one, or looks through it: JSON lines, a page or the picture.
+[[nodiscard]] Result<int> run_lens(const LensArguments& arguments, Context& context);
+[[nodiscard]] Result<int> run_lens_training(const Model& model, const LensArguments& arguments, Context& context);
 
 /// A bulk job into a run folder, with progress, signals and the summary.
 struct FolderJob {

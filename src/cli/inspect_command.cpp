@@ -76,6 +76,12 @@ std::string inspect_json(const ModelState& state) {
     append_json_string(out, head_text(state.spec.head.value()));
   else
     out += "null";
+  if (state.spec.labels) {
+    out += ',';
+    append_member(out, "label_head", labels_text(*state.spec.labels));
+    out += ",\"labels\":";
+    append_strings(out, state.spec.labels->names);
+  }
   out += ",\"sites\":[";
   for (const Site& site : state.sites.sites) {
     if (out.back() != '[') out += ',';
@@ -170,6 +176,7 @@ std::string inspect_text(const ModelState& state, bool all, ColorDepth color) {
     for (const std::string& line : block_program(*named.stack)) out += "  " + line + "\n";
   }
   if (state.spec.head) out += "\n" + bold("head", color) + "\n  " + head_text(*state.spec.head) + "\n";
+  if (state.spec.labels) out += "\n" + bold("head", color) + "\n  " + labels_text(*state.spec.labels) + "\n";
   out += "\n" + bold(fmt::format("{} sites", state.sites.sites.size()), color) + "\n" +
          table(shown(site_lines(state.sites), all));
   out += "\n" + bold(fmt::format("{} slots ← tensors", state.bindings.bound.size()), color) + "\n" +

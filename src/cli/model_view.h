@@ -3,9 +3,12 @@
 
 #include <array>
 #include <cstdint>
+#include <optional>
 #include <string>
 #include <vector>
 
+#include "analysis/scores.h"
+#include "job/input.h"
 #include "layerscope/model.h"
 
 namespace layerscope::cli {
@@ -29,6 +32,22 @@ void append_numbers_json(std::string& out, const Numbers& numbers) {
 
 /// The tokens of one stack of a row.
 [[nodiscard]] const Tokens& tokens_of(const Model& model, const ModelRow& row, StackId stack);
+
+/// Appends "input_ids": the ids of a row, {enc, dec} with two stacks.
+void append_input_ids_json(std::string& out, const Model& model, const ModelRow& row);
+
+/// Appends predictions as a JSON array of {id, token, p}, with the logit between if `logits`.
+void append_top_json(std::string& out, const Model& model, const std::vector<ScoredId>& top, const Distribution& of,
+                     bool logits);
+
+/// Positions of a row that a plan keeps: all of them where none were picked.
+[[nodiscard]] std::vector<std::int32_t> kept_positions(const TapPlan& plan, std::int64_t row, const Tokens& tokens);
+
+/// The id that stands for a masked token, if the tokenizer has one by its usual name.
+[[nodiscard]] std::optional<std::int32_t> mask_id(const Model& model);
+
+/// The text of a row as a headline, cut in the middle: “text”, “text | pair”, or "row 3" for ids.
+[[nodiscard]] std::string quoted(const InputRow& row, std::size_t columns);
 
 /// How many tokens each stack of the row has, by StackId.
 [[nodiscard]] std::array<std::int64_t, 2> token_counts(const Model& model, const ModelRow& row);

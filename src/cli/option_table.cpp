@@ -13,15 +13,19 @@ constexpr std::uint32_t kStates = bit(Command::kStates);
 constexpr std::uint32_t kEmbed = bit(Command::kEmbed);
 constexpr std::uint32_t kSearch = bit(Command::kSearch);
 constexpr std::uint32_t kCluster = bit(Command::kCluster);
+constexpr std::uint32_t kLogits = bit(Command::kLogits);
+constexpr std::uint32_t kLens = bit(Command::kLens);
 constexpr std::uint32_t kGenerate = bit(Command::kGenerate);
 constexpr std::uint32_t kVerify = bit(Command::kVerify);
 constexpr std::uint32_t kExport = bit(Command::kExport);
-constexpr std::uint32_t kReading = kTokenize | kStates | kEmbed | kGenerate;
-constexpr std::uint32_t kRunning = kStates | kEmbed | kGenerate;
+constexpr std::uint32_t kScoring = kLogits | kLens;
+constexpr std::uint32_t kReading = kTokenize | kStates | kEmbed | kScoring | kGenerate;
+constexpr std::uint32_t kPooling = kStates | kEmbed | kGenerate;
 constexpr std::uint32_t kObserving = kStates | kGenerate;
-constexpr std::uint32_t kEditing = kStates | kGenerate;
-constexpr std::uint32_t kWorking =
-    kInspect | kTokenize | kStates | kEmbed | kSearch | kCluster | kGenerate | kVerify | kExport;
+constexpr std::uint32_t kRunning = kPooling | kLogits;  // write run folders
+constexpr std::uint32_t kEditing = kObserving | kScoring;
+constexpr std::uint32_t kChatting = kTokenize | kObserving | kScoring;
+constexpr std::uint32_t kWorking = kInspect | kReading | kSearch | kCluster | kVerify | kExport;
 constexpr std::uint32_t kEvery = kWorking | bit(Command::kCompletion) | bit(Command::kMan);
 
 constexpr std::array kCommands{
@@ -73,6 +77,23 @@ constexpr std::array kCommands{
         "layerscope cluster vectors.npy -k 8 -o labels.npy --json\n"
         "layerscope cluster run -k 8 --site final --seed 7"},
     CommandRow{
+        Command::kLogits, "logits", "MODEL [TEXT...]", "scores over the vocabulary: what follows, or fills a mask",
+        "Without -o the most likely tokens are shown with their probabilities: after every position, or, for a masked\n"
+        "language model, at every mask; with entropy, the true next token's probability and rank, and perplexity.\n"
+        "With --json every position is printed; with -o RUN every score is stored, or only the K best with --top-k.",
+        "layerscope logits models/gpt2 \"The capital of France is\"\n"
+        "layerscope logits models/gpt2 -i texts.txt --json\n"
+        "layerscope logits models/gpt2 -i texts.txt -o run --top-k 20"},
+    CommandRow{
+        Command::kLens, "lens", "MODEL [TEXT...]", "what each layer would predict",
+        "Applies the model's final norm and its head to every layer's states: positions across, layers down, the most\n"
+        "likely token in each cell, coloured by its probability. --html FILE writes a page to look around in. With\n"
+        "--train a tuned lens is made of a run folder (layerscope lens MODEL --train RUN -o LENS) or of texts (-i).",
+        "layerscope lens models/gpt2 \"The capital of France is\"\n"
+        "layerscope lens models/gpt2 \"The capital of France is\" --html lens.html\n"
+        "layerscope lens models/gpt2 --train -i texts.txt -o gpt2.lens\n"
+        "layerscope lens models/gpt2 \"The capital of France is\" --lens gpt2.lens"},
+    CommandRow{
         Command::kGenerate, "generate", "MODEL [PROMPT...]",
         "text that goes on behind prompts, with the states of every step",
         "Takes the most likely token at each step, or samples with --temperature. What generation_config.json of\n"
@@ -117,19 +138,29 @@ constexpr std::array kFlags{
             "most tokens of a row, special tokens included"},
     FlagRow{Flag::kNoSpecialTokens, FlagGroup::kInput, kReading, "", "--no-special-tokens", "", "", "",
             "leave out [CLS], [SEP], BOS and the like"},
-    FlagRow{Flag::kLayers, FlagGroup::kObserve, kObserving, "", "--layers", "LIST", "", "all",
+    FlagRow{
+        Flag::kChat, FlagGroup::kInput, kChatting, "", "--chat", "", "", "",
+        "rows are conversations, written by the model's chat template: a text is the user's message, \"messages\" of "
+        "a .jsonl all of them"},
+    FlagRow{Flag::kSystem, FlagGroup::kInput, kChatting, "", "--system", "TEXT", "", "",
+            "a system message before every text of --chat"},
+    FlagRow{Flag::kChatTemplate, FlagGroup::kInput, kChatting, "", "--chat-template", "NAME", "", "default",
+            "one of several chat templates"},
+    FlagRow{Flag::kChatDate, FlagGroup::kInput, kChatting, "", "--chat-date", "YYYY-MM-DD", "", "",
+            "today's date for chat templates that write it"},
+    FlagRow{Flag::kLayers, FlagGroup::kObserve, kObserving | kLens, "", "--layers", "LIST", "", "all",
             "layers as transformers counts them: 0 the embedding, k after block k, -1 the last; 0..6, all, enc:LIST, "
             "dec:LIST"},
     FlagRow{Flag::kSites, FlagGroup::kObserve, kObserving, "", "--sites", "LIST", "", "",
             "sites by name, with globs: block.*.mlp.out,final (inspect lists them)"},
-    FlagRow{Flag::kPositions, FlagGroup::kObserve, kObserving, "", "--positions", "LIST", "", "all",
+    FlagRow{Flag::kPositions, FlagGroup::kObserve, kObserving | kScoring, "", "--positions", "LIST", "", "all",
             "all, first, last, positions such as 0,1,-1, or sample:K"},
-    FlagRow{Flag::kPool, FlagGroup::kObserve, kRunning, "", "--pool", "HOW",
+    FlagRow{Flag::kPool, FlagGroup::kObserve, kPooling, "", "--pool", "HOW",
             "none|cls|mean|max|mean_sqrt|weightedmean|last", "none; embed: the folder's",
             "one vector a row instead of one a token"},
-    FlagRow{Flag::kMix, FlagGroup::kObserve, kRunning, "", "--mix", "WEIGHTS", "", "",
+    FlagRow{Flag::kMix, FlagGroup::kObserve, kPooling, "", "--mix", "WEIGHTS", "", "",
             "one weighted sum of layers: 4=0.5,8=0.5, or 0..12 for their mean; states stores it as the site mix"},
-    FlagRow{Flag::kSeed, FlagGroup::kObserve, kObserving | kCluster, "", "--seed", "N", "", "0",
+    FlagRow{Flag::kSeed, FlagGroup::kObserve, kObserving | kScoring | kCluster, "", "--seed", "N", "", "0",
             "seed of sample:K, of what generate draws, and of the rows that cluster begins with"},
     FlagRow{
         Flag::kEdit, FlagGroup::kObserve, kEditing, "", "--edit", "EDIT", "", "",
@@ -153,6 +184,10 @@ constexpr std::array kFlags{
             "an end token is a token like any other"},
     FlagRow{Flag::kStop, FlagGroup::kChoice, kGenerate, "", "--stop", "TEXT", "", "",
             "end a row where its text holds TEXT, and leave TEXT out; may be repeated", true},
+    FlagRow{Flag::kLens, FlagGroup::kObserve, kLens, "", "--lens", "LENS", "", "",
+            "a tuned lens that --train made: its maps are applied before the final norm"},
+    FlagRow{Flag::kTrain, FlagGroup::kObserve, kLens, "", "--train", "", "", "",
+            "make a tuned lens of a run folder given in TEXT's place, or of the rows of -i"},
     FlagRow{Flag::kLayer, FlagGroup::kVector, kEmbed, "", "--layer", "K", "", "the last",
             "the layer that is pooled: 0 the embedding, k after block k, -1 the last"},
     FlagRow{Flag::kPrompt, FlagGroup::kVector, kEmbed | kSearch, "", "--prompt", "TEXT", "", "the folder's default",
@@ -191,18 +226,21 @@ constexpr std::array kFlags{
         "run, or none"},
     FlagRow{Flag::kOversample, FlagGroup::kCorpus, kSearch, "", "--oversample", "M", "", "2",
             "take M times as many candidates as rows are wanted"},
-    FlagRow{Flag::kTopK, FlagGroup::kOutput, kSearch | kGenerate, "", "--top-k", "N", "", "10; generate: the folder's",
-            "rows a query; generate: draw from the N most likely tokens, 0 for all"},
-    FlagRow{
-        Flag::kOutput, FlagGroup::kOutput, kRunning | kCluster | kExport, "-o", "--output", "PATH", "", "",
-        "where to write: the run folder, a .npy of embed, labels as .npy or .jsonl, or the exported file or folder"},
-    FlagRow{Flag::kSaveDtype, FlagGroup::kOutput, kObserving, "", "--save-dtype", "TYPE", "f32|f16|bf16", "f32",
-            "type of the stored states"},
+    FlagRow{Flag::kTopK, FlagGroup::kOutput, kSearch | kScoring | kGenerate, "", "--top-k", "N", "",
+            "5; search: 10; logits -o: every score; generate: the folder's",
+            "how many tokens of a prediction, or rows of a search, to give; generate: how many of the most likely "
+            "tokens to "
+            "draw from, 0 for all"},
+    FlagRow{Flag::kOutput, FlagGroup::kOutput, kRunning | kCluster | kLens | kExport, "-o", "--output", "PATH", "", "",
+            "where to write: the run folder, a .npy of embed, labels as .npy or .jsonl, the lens, or the exported file "
+            "or folder"},
+    FlagRow{Flag::kSaveDtype, FlagGroup::kOutput, kObserving | kLogits, "", "--save-dtype", "TYPE", "f32|f16|bf16",
+            "f32", "type of what is stored"},
     FlagRow{Flag::kShardSize, FlagGroup::kOutput, kRunning, "", "--shard-size", "SIZE", "", "256MiB",
             "bytes at which a shard closes: 256MiB, 8MB, 1000000"},
     FlagRow{Flag::kShard, FlagGroup::kOutput, kRunning, "", "--shard", "I/N", "", "",
             "only rows with number mod N = I, into part-I; auto/N takes I from a Slurm or Kubernetes array job"},
-    FlagRow{Flag::kOverwrite, FlagGroup::kOutput, kRunning | kCluster | kExport, "", "--overwrite", "", "", "",
+    FlagRow{Flag::kOverwrite, FlagGroup::kOutput, kRunning | kCluster | kLens | kExport, "", "--overwrite", "", "", "",
             "start anew where something exists already"},
     FlagRow{Flag::kDryRun, FlagGroup::kOutput, kRunning, "", "--dry-run", "", "", "",
             "print the plan, its size and the estimated time, and write nothing"},
@@ -212,8 +250,10 @@ constexpr std::array kFlags{
             "", "take what an unfinished run or missing parts leave"},
     FlagRow{Flag::kMeasure, FlagGroup::kPicture, kStates, "", "--measure", "WHAT", "norm|step|drift", "norm",
             "colour by a state's norm, its cosine to the layer before (step), or to the embedding (drift)"},
-    FlagRow{Flag::kAll, FlagGroup::kPicture, kInspect | kStates, "", "--all", "", "", "",
+    FlagRow{Flag::kAll, FlagGroup::kPicture, kInspect | kStates | kScoring, "", "--all", "", "", "",
             "fold nothing: every tensor, every token"},
+    FlagRow{Flag::kHtml, FlagGroup::kPicture, kLens, "", "--html", "FILE", "", "",
+            "write the picture as one self-contained page"},
     FlagRow{Flag::kThreads, FlagGroup::kMachine, kWorking, "", "--threads", "N", "", "all cores", "worker threads"},
     FlagRow{Flag::kDtype, FlagGroup::kMachine, kWorking, "", "--dtype", "TYPE", "f32|bf16", "f32",
             "type of weights and of the inputs of matrix products"},

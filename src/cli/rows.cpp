@@ -1,12 +1,20 @@
 #include "cli/rows.h"
 
 #include "base/try.h"
+#include "layerscope/hub.h"
 
 namespace layerscope::cli {
 
 Result<std::unique_ptr<RowReader>> open_input(const InputArguments& input) {
-  if (input.path.empty()) return rows_of(input.texts);
-  return open_rows(input.path, input.json_lines);
+  std::unique_ptr<RowReader> rows;
+  if (input.path.empty()) {
+    rows = rows_of(input.texts);
+  } else {
+    LAYERSCOPE_ASSIGN(rows, open_rows(input.path, input.json_lines));
+  }
+  if (!input.chat) return rows;
+  LAYERSCOPE_ASSIGN(const std::string folder, find_model_folder(input.model));
+  return chat_rows(std::move(rows), folder, *input.chat);
 }
 
 Result<RowCounts> each_row(const InputArguments& input, Context& context, const RowHandler& handler) {

@@ -64,13 +64,6 @@ std::string key_text(const Columns& columns, std::size_t width) {
   return line.empty() ? out : out + line + "\n";
 }
 
-std::string quoted(const InputRow& row, std::size_t columns) {
-  if (!row.row.text) return fmt::format("row {}", row.number);
-  std::string text = visible(*row.row.text);
-  if (row.row.pair) text += " | " + visible(*row.row.pair);
-  return "“" + clipped_middle(text, columns - 2) + "”";
-}
-
 class Picture {
  public:
   Picture(const Model& model, const TapPlan& plan, const EditPlan& edits, const StatesArguments& arguments,
@@ -133,14 +126,9 @@ class Picture {
     for (std::size_t stack = 0; stack < 2; ++stack) {
       if (columns_[stack].sites.empty()) continue;
       const Tokens& tokens = tokens_of(model_, row, static_cast<StackId>(stack));
-      const auto length = static_cast<std::int64_t>(tokens.ids.size());
       Grid grid;
       grid.columns = columns_[stack].labels;
-      if (plan_.has_picks()) {
-        for (const std::int32_t pick : plan_.picks(input.number, length)) grid.numbers.push_back(pick);
-      } else {
-        for (std::int64_t position = 0; position < length; ++position) grid.numbers.push_back(position);
-      }
+      for (const std::int32_t position : kept_positions(plan_, input.number, tokens)) grid.numbers.push_back(position);
       for (std::size_t k = 0; k < grid.numbers.size(); ++k) {
         grid.rows.push_back(token_label(model_, tokens.ids[static_cast<std::size_t>(grid.numbers[k])]));
         for (const std::size_t site : columns_[stack].sites) {

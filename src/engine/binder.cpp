@@ -7,6 +7,7 @@
 
 #include "base/try.h"
 #include "base/utf8.h"
+#include "spec/labels.h"
 #include "tap/sites.h"
 
 namespace layerscope {
@@ -89,7 +90,8 @@ class Binder {
     const std::string_view module = std::string_view(slot.name).substr(0, dot);
     const std::string leaf = slot.name.substr(dot);
     std::string wanted;
-    for (const Bind& row : family_.binds) {
+    const bool label = slot.name.starts_with("labels.");
+    for (const Bind& row : label ? kLabelBinds : family_.binds) {
       const std::string_view name = row_slot(row);
       if (!match(name, module) && !match(name, slot.name)) continue;
       std::string source(row.source);

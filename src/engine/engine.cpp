@@ -30,12 +30,7 @@ void Engine::return_workspace(std::unique_ptr<Workspace> workspace) const {
 
 Result<const PackedHead*> Engine::head() const {
   if (!weights_.head) return Error{ErrorCode::kUsage, "the model has no head over the vocabulary"};
-  const std::lock_guard lock(head_mutex_);
-  if (!head_) {
-    LAYERSCOPE_ASSIGN(PackedHead packed, pack_head(*spec_.head, *weights_.head, *backend_));
-    head_ = std::make_unique<const PackedHead>(std::move(packed));
-  }
-  return head_.get();
+  return head_.get(*spec_.head, *weights_.head, *backend_);
 }
 
 Status Engine::load_head() const {
@@ -48,6 +43,15 @@ Status Engine::logits(const RowsView& finals, const MutableRows& out, const RunO
   std::unique_ptr<Workspace> workspace = take_workspace();
   const TeamBackend backend(*backend_, options.team, options.steps);
   LAYERSCOPE_TRY(score(backend, *spec_.head, *packed, finals, out, *workspace));
+  return_workspace(std::move(workspace));
+  return {};
+}
+
+Status Engine::label_scores(const RowsView& finals, const MutableRows& out) const {
+  if (!weights_.labels) return Error{ErrorCode::kUsage, "the model has no head over labels"};
+  LAYERSCOPE_ASSIGN(const PackedHead* packed, labels_.get(spec_.labels->head, *weights_.labels, *backend_));
+  std::unique_ptr<Workspace> workspace = take_workspace();
+  LAYERSCOPE_TRY(score(*backend_, spec_.labels->head, *packed, finals, out, *workspace));
   return_workspace(std::move(workspace));
   return {};
 }

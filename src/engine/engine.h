@@ -36,7 +36,8 @@ struct RunOptions {
   /// By sequence, the decoder's tokens from whose end negative positions of edits count: those of the prompt, when a
   /// row runs in several calls. Empty: those of cache and batch together.
   std::span<const std::int64_t> edited_lengths;
-  /// Threads that share the batch, or null for the calling one alone: no bit depends on it.
+  /// Threads that share the batch, or null for the calling one alone: no bit depends on it. The caller becomes a worker
+  /// (Backend::enter_worker).
   Team* team = nullptr;
   /// Every sequence has exactly one new token, behind its cache: products read their weights once, at the speed of
   /// memory. A row's bits depend neither on the number of sequences nor on the team; they need not be those of a pass
@@ -60,6 +61,8 @@ class Engine {
   /// finals [n, final width] -> out [n, vocabulary], both in the stream's type; of `options`, team and steps count.
   /// Errors: those of load_head.
   [[nodiscard]] Status logits(const RowsView& finals, const MutableRows& out, const RunOptions& options = {}) const;
+  /// Likewise, scores over labels: finals [n, final width] -> out [n, labels].
+  [[nodiscard]] Status label_scores(const RowsView& finals, const MutableRows& out) const;
   /// What the end of a stack makes of its stream: [n, width] -> [n, final width], both in the stream's type.
   [[nodiscard]] Status finish(StackId stack, const RowsView& stream, const MutableRows& out) const;
 
@@ -77,8 +80,7 @@ class Engine {
   std::unique_ptr<Backend> backend_;
   mutable std::mutex mutex_;
   mutable std::vector<std::unique_ptr<Workspace>> idle_;
-  mutable std::mutex head_mutex_;
-  mutable std::unique_ptr<const PackedHead> head_;  ///< once it was wanted
+  mutable LazyHead head_, labels_;
 };
 
 }  // namespace layerscope

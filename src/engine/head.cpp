@@ -45,9 +45,11 @@ Result<RowsView> transformed(const Backend& backend, const PackedHead& weights, 
 
 }  // namespace
 
-std::string missing_of_head(const ModelSpec& spec, const Bindings& bindings) {
+namespace {
+
+std::string missing_slot(const ModelSpec& spec, const Bindings& bindings, const std::string& prefix) {
   for (const Slot& slot : slots_of(spec)) {
-    if (!slot.name.starts_with("head.") || slot.name == "head.out.bias" || bindings.find(slot.name) != nullptr)
+    if (!slot.name.starts_with(prefix) || slot.name == prefix + "out.bias" || bindings.find(slot.name) != nullptr)
       continue;
     if (slot.name != "head.out.weight" || !spec.head->tied) {
       const auto tensor = bindings.empty.find(slot.name);
@@ -60,6 +62,24 @@ std::string missing_of_head(const ModelSpec& spec, const Bindings& bindings) {
     }
   }
   return "";
+}
+
+}  // namespace
+
+std::string missing_of_head(const ModelSpec& spec, const Bindings& bindings) {
+  return missing_slot(spec, bindings, "head.");
+}
+std::string missing_of_labels(const ModelSpec& spec, const Bindings& bindings) {
+  return missing_slot(spec, bindings, "labels.");
+}
+
+Result<const PackedHead*> LazyHead::get(const Head& head, const HeadTensors& tensors, const Backend& backend) {
+  const std::lock_guard lock(mutex_);
+  if (!packed_) {
+    LAYERSCOPE_ASSIGN(PackedHead packed, pack_head(head, tensors, backend));
+    packed_ = std::make_unique<const PackedHead>(std::move(packed));
+  }
+  return packed_.get();
 }
 
 Result<PackedHead> pack_head(const Head& head, const HeadTensors& tensors, const Backend& backend) {

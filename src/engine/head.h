@@ -3,6 +3,7 @@
 
 #include <cstdint>
 #include <memory>
+#include <mutex>
 #include <string>
 
 #include "engine/binder.h"
@@ -14,8 +15,10 @@
 namespace layerscope {
 
 /// What is not there of the head that `spec` describes, "tensor "lm_head.weight" is missing"; empty where it is whole.
-/// A bias that is missing is one of zeros.
+/// A bias of the scores that is missing is one of zeros.
 [[nodiscard]] std::string missing_of_head(const ModelSpec& spec, const Bindings& bindings);
+/// The same of the head over labels.
+[[nodiscard]] std::string missing_of_labels(const ModelSpec& spec, const Bindings& bindings);
 
 /// The head's matrices, laid out for a backend.
 struct PackedHead {
@@ -25,6 +28,17 @@ struct PackedHead {
 
 /// `tensors` must outlive the result. Errors: kResource, kRuntime.
 [[nodiscard]] Result<PackedHead> pack_head(const Head& head, const HeadTensors& tensors, const Backend& backend);
+
+/// A head that is packed when it is first wanted, by whichever thread that is.
+class LazyHead {
+ public:
+  /// All must outlive the result. Errors: those of pack_head, each time anew.
+  [[nodiscard]] Result<const PackedHead*> get(const Head& head, const HeadTensors& tensors, const Backend& backend);
+
+ private:
+  std::mutex mutex_;
+  std::unique_ptr<const PackedHead> packed_;
+};
 
 /// Rows of scores that are made at a time, so that they take a few tens of megabytes whatever the vocabulary.
 [[nodiscard]] std::int64_t score_rows(std::int64_t vocabulary) noexcept;

@@ -25,11 +25,13 @@ std::uint64_t product_or_most(std::uint64_t a, std::uint64_t b) noexcept {
 
 KeyValuePages KvCache::Pages::grow(std::int64_t added, std::size_t page_bytes) {
   tokens_ += added;
+  page_bytes_ = page_bytes;
   while (pages_.size() < pages_for(tokens_)) {
-    AlignedBuffer page;
-    std::memset(page.reserve(page_bytes), 0, page_bytes);
+    RowBuffer page;
+    std::byte* bytes = page.rows(DType::kU8, 1, static_cast<std::int64_t>(page_bytes)).data;
+    std::memset(bytes, 0, page_bytes);
     memory_.push_back(std::move(page));
-    pages_.push_back(memory_.back().data());
+    pages_.push_back(bytes);
   }
   return {.pages = pages_.data(), .tokens = tokens_};
 }
@@ -53,6 +55,14 @@ KvCache::StepEntries& KvCache::at(int block, int step) {
   auto& steps = blocks_[static_cast<std::size_t>(block)];
   steps.resize(std::max(steps.size(), static_cast<std::size_t>(step) + 1));
   return steps[static_cast<std::size_t>(step)];
+}
+
+std::uint64_t KvCache::bytes() const noexcept {
+  std::uint64_t sum = 0;
+  for (const std::vector<StepEntries>& steps : blocks_) {
+    for (const StepEntries& step : steps) sum += step.pages.bytes() + step.history.bytes.size();
+  }
+  return sum;
 }
 
 std::uint64_t cache_bytes(const ModelSpec& spec, const Backend& backend, std::int64_t tokens,

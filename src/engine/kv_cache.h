@@ -5,7 +5,7 @@
 #include <vector>
 
 #include "backend/backend.h"
-#include "kernels/buffer.h"
+#include "engine/workspace.h"
 #include "layerscope/tensor.h"
 #include "spec/spec.h"
 
@@ -13,7 +13,7 @@ namespace layerscope {
 
 /// One sequence's cache over the decoder's blocks. Filled by the forward pass; keys are stored after norm and rotation,
 /// in the operand's precision, as the backend's attention reads them. Tokens that join it leave the others where they
-/// are.
+/// are. After a run that failed it is of no more use.
 class KvCache {
  public:
   /// The keys and values of one attention.
@@ -22,10 +22,12 @@ class KvCache {
     /// Makes room for `added` tokens, which are still to be remembered. `page_bytes` is the same in all calls. Throws
     /// std::bad_alloc.
     KeyValuePages grow(std::int64_t added, std::size_t page_bytes);
+    [[nodiscard]] std::uint64_t bytes() const noexcept { return pages_.size() * page_bytes_; }
 
    private:
-    std::vector<AlignedBuffer> memory_;
+    std::vector<RowBuffer> memory_;
     std::vector<std::byte*> pages_;
+    std::size_t page_bytes_ = 0;
     std::int64_t tokens_ = 0;
   };
   /// What a short convolution's next token reaches back to.
@@ -43,6 +45,8 @@ class KvCache {
   [[nodiscard]] std::int64_t tokens() const noexcept { return tokens_; }
   void advance(std::int64_t tokens) noexcept { tokens_ += tokens; }
   [[nodiscard]] StepEntries& at(int block, int step);
+  /// Memory of keys, values and histories.
+  [[nodiscard]] std::uint64_t bytes() const noexcept;
 
  private:
   std::vector<std::vector<StepEntries>> blocks_;

@@ -124,17 +124,17 @@ Result<StackWeights> load_stack(Loader& loader, const Stack& stack) {
   return weights;
 }
 
-HeadTensors find_head(const ModelSpec& spec, const Bindings& bindings, const Backend& backend) {
-  const Loader loader(bindings, backend, "");
+// `tied`: the slot in the place of a matrix of scores that is not stored.
+HeadTensors find_tensors(const Head& spec, const std::string& name, const std::string& tied, const Loader& loader) {
   HeadTensors head;
-  if (spec.head->transform) {
-    head.transform = loader.views("head.transform.weight");
-    if (spec.head->transform->bias) head.transform_bias = loader.elements("head.transform.bias");
-    head.norm = loader.norm("head.norm", spec.head->transform->norm);
+  if (spec.transform) {
+    head.transform = loader.views(name + ".transform.weight");
+    if (spec.transform->bias) head.transform_bias = loader.elements(name + ".transform.bias");
+    head.norm = loader.norm(name + ".norm", spec.transform->norm);
   }
-  const std::string tokens = stack_prefix(spec, spec.head_stack()) + "embed.token.weight";
-  head.out = loader.views(loader.has("head.out.weight") ? "head.out.weight" : tokens);
-  if (loader.has("head.out.bias")) head.out_bias = loader.elements("head.out.bias");
+  const std::string out = name + ".out.weight", bias = name + ".out.bias";
+  head.out = loader.views(loader.has(out) ? out : tied);
+  if (loader.has(bias)) head.out_bias = loader.elements(bias);
   return head;
 }
 
@@ -163,7 +163,12 @@ Result<MlpWeights> load_mlp(Loader& loader, const std::string& at, const Mlp& ml
 
 Result<ModelWeights> load_weights(const ModelSpec& spec, const Bindings& bindings, const Backend& backend) {
   ModelWeights weights;
-  if (spec.head && missing_of_head(spec, bindings).empty()) weights.head = find_head(spec, bindings, backend);
+  if (spec.head && missing_of_head(spec, bindings).empty()) {
+    weights.head = find_tensors(*spec.head, "head", stack_prefix(spec, spec.head_stack()) + "embed.token.weight",
+                                Loader(bindings, backend, ""));
+  }
+  if (spec.labels && missing_of_labels(spec, bindings).empty())
+    weights.labels = find_tensors(spec.labels->head, "labels", "", Loader(bindings, backend, ""));
   if (spec.encoder) {
     Loader loader(bindings, backend, stack_prefix(spec, StackId::kEncoder));
     LAYERSCOPE_ASSIGN(weights.encoder, load_stack(loader, *spec.encoder));

@@ -85,7 +85,7 @@ struct StackWeights {
   [[nodiscard]] const std::vector<StepWeights>& block(std::size_t index) const { return blocks[owner[index]]; }
 };
 
-/// What a head over the vocabulary is made of, left where the checkpoint has it until scores are wanted.
+/// What a head is made of, left where the checkpoint has it until scores are wanted.
 struct HeadTensors {
   std::vector<MatrixView> transform, out;
   std::vector<float> transform_bias, out_bias;
@@ -94,7 +94,7 @@ struct HeadTensors {
 
 struct ModelWeights {
   StackWeights encoder, decoder;
-  std::optional<HeadTensors> head;  ///< where the spec has one and nothing of it is missing
+  std::optional<HeadTensors> head, labels;  ///< where the spec has them and nothing of them is missing
   std::size_t packed_bytes = 0;
 };
 

@@ -3,6 +3,7 @@
 // transformers, src/transformers/models/albert/modeling_albert.py.
 #include "family/bert.h"
 #include "family/registry.h"
+#include "spec/labels.h"
 
 namespace layerscope {
 namespace {
@@ -39,6 +40,10 @@ ModelSpec describe(Config& c) {
   return spec;
 }
 
+void adapt_labels(Config&, const ModelSpec& spec, LabelHead& labels) {
+  read_first_token(labels, spec.width, Activation::kTanh);
+}
+
 constexpr std::string_view kTypes[] = {"albert"};
 constexpr std::string_view kPrefixes[] = {"", "albert."};
 constexpr Bind kBinds[] = {
@@ -70,7 +75,11 @@ constexpr std::string_view kIgnored[] = {"embeddings.position_ids",
 
 }  // namespace
 
-const Family kAlbert{
-    .model_types = kTypes, .describe = describe, .binds = kBinds, .prefixes = kPrefixes, .ignored = kIgnored};
+const Family kAlbert{.model_types = kTypes,
+                     .describe = describe,
+                     .binds = kBinds,
+                     .prefixes = kPrefixes,
+                     .ignored = kIgnored,
+                     .adapt_labels = adapt_labels};
 
 }  // namespace layerscope

@@ -6,6 +6,7 @@
 #include <cmath>
 
 #include "family/registry.h"
+#include "spec/labels.h"
 
 namespace layerscope {
 namespace {
@@ -114,6 +115,13 @@ ModelSpec describe(Config& c) {
   return spec;
 }
 
+void adapt_labels(Config& c, const ModelSpec& spec, LabelHead& labels) {
+  read_first_token(labels, spec.width, Activation::kTanh);
+  if (labels.reads == LabelHead::Reads::kEach) return;
+  labels.reads = LabelHead::Reads::kEnd;
+  labels.token = c.token("eos_token_id").value_or(2);
+}
+
 constexpr std::string_view kTypes[] = {"bart",   "mbart", "pegasus", "marian", "blenderbot", "blenderbot-small",
                                        "m2m_100"};
 constexpr std::string_view kPrefixes[] = {"model.", ""};
@@ -169,7 +177,11 @@ constexpr std::string_view kIgnored[] = {"shared.weight",
 
 }  // namespace
 
-const Family kBart{
-    .model_types = kTypes, .describe = describe, .binds = kBinds, .prefixes = kPrefixes, .ignored = kIgnored};
+const Family kBart{.model_types = kTypes,
+                   .describe = describe,
+                   .binds = kBinds,
+                   .prefixes = kPrefixes,
+                   .ignored = kIgnored,
+                   .adapt_labels = adapt_labels};
 
 }  // namespace layerscope

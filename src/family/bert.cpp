@@ -5,6 +5,7 @@
 #include <cmath>
 
 #include "family/registry.h"
+#include "spec/labels.h"
 
 namespace layerscope {
 
@@ -88,11 +89,19 @@ ModelSpec describe(Config& c) {
   return spec;
 }
 
+void adapt_labels(Config&, const ModelSpec& spec, LabelHead& labels) {
+  read_first_token(labels, spec.width, Activation::kTanh);
+}
+
 constexpr std::string_view kTypes[] = {"bert", "ernie"};
 constexpr std::string_view kPrefixes[] = {"", "bert.", "ernie."};
 }  // namespace
 
-const Family kBert{
-    .model_types = kTypes, .describe = describe, .binds = kBertBinds, .prefixes = kPrefixes, .ignored = kBertIgnored};
+const Family kBert{.model_types = kTypes,
+                   .describe = describe,
+                   .binds = kBertBinds,
+                   .prefixes = kPrefixes,
+                   .ignored = kBertIgnored,
+                   .adapt_labels = adapt_labels};
 
 }  // namespace layerscope

@@ -5,6 +5,7 @@
 #include <cmath>
 
 #include "family/registry.h"
+#include "spec/labels.h"
 
 namespace layerscope {
 namespace {
@@ -107,6 +108,10 @@ ModelSpec describe(Config& c) {
   return spec;
 }
 
+void adapt_labels(Config& c, const ModelSpec& spec, LabelHead& labels) {
+  read_first_token(labels, spec.width, c.activation("pooler_hidden_act", "gelu"));
+}
+
 constexpr std::string_view kTypes[] = {"deberta", "deberta-v2"};
 constexpr std::string_view kPrefixes[] = {"", "deberta."};
 constexpr Cut kQueries{.part = 0, .parts = 3, .groups = Cut::Groups::kKeyHeads, .qkv = true};
@@ -160,7 +165,11 @@ constexpr std::string_view kIgnored[] = {"embeddings.position_ids",
 
 }  // namespace
 
-const Family kDeberta{
-    .model_types = kTypes, .describe = describe, .binds = kBinds, .prefixes = kPrefixes, .ignored = kIgnored};
+const Family kDeberta{.model_types = kTypes,
+                      .describe = describe,
+                      .binds = kBinds,
+                      .prefixes = kPrefixes,
+                      .ignored = kIgnored,
+                      .adapt_labels = adapt_labels};
 
 }  // namespace layerscope

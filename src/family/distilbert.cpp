@@ -2,6 +2,7 @@
 // src/transformers/models/distilbert/modeling_distilbert.py.
 #include "family/bert.h"
 #include "family/registry.h"
+#include "spec/labels.h"
 
 namespace layerscope {
 namespace {
@@ -17,6 +18,10 @@ ModelSpec describe(Config& c) {
                                     .activation = "activation",
                                     .epsilon = {}},
                            .positions = plain_positions(c)});
+}
+
+void adapt_labels(Config&, const ModelSpec& spec, LabelHead& labels) {
+  read_first_token(labels, spec.width, Activation::kRelu);
 }
 
 constexpr std::string_view kTypes[] = {"distilbert"};
@@ -42,7 +47,11 @@ constexpr std::string_view kIgnored[] = {"embeddings.position_ids", "vocab_*.*",
 
 }  // namespace
 
-const Family kDistilbert{
-    .model_types = kTypes, .describe = describe, .binds = kBinds, .prefixes = kPrefixes, .ignored = kIgnored};
+const Family kDistilbert{.model_types = kTypes,
+                         .describe = describe,
+                         .binds = kBinds,
+                         .prefixes = kPrefixes,
+                         .ignored = kIgnored,
+                         .adapt_labels = adapt_labels};
 
 }  // namespace layerscope

@@ -3,6 +3,7 @@
 // transformers, src/transformers/models/electra/modeling_electra.py.
 #include "family/bert.h"
 #include "family/registry.h"
+#include "spec/labels.h"
 
 namespace layerscope {
 namespace {
@@ -16,12 +17,20 @@ ModelSpec describe(Config& c) {
   return spec;
 }
 
+void adapt_labels(Config&, const ModelSpec& spec, LabelHead& labels) {
+  read_first_token(labels, spec.width, Activation::kGeluErf);
+}
+
 constexpr std::string_view kTypes[] = {"electra"};
 constexpr std::string_view kPrefixes[] = {"", "electra."};
 
 }  // namespace
 
-const Family kElectra{
-    .model_types = kTypes, .describe = describe, .binds = kBertBinds, .prefixes = kPrefixes, .ignored = kBertIgnored};
+const Family kElectra{.model_types = kTypes,
+                      .describe = describe,
+                      .binds = kBertBinds,
+                      .prefixes = kPrefixes,
+                      .ignored = kBertIgnored,
+                      .adapt_labels = adapt_labels};
 
 }  // namespace layerscope

@@ -2,6 +2,7 @@
 // zeros, the others scaled by what was masked in training. transformers, src/transformers/models/esm/modeling_esm.py.
 #include "family/bert.h"
 #include "family/registry.h"
+#include "spec/labels.h"
 
 namespace layerscope {
 namespace {
@@ -33,12 +34,20 @@ ModelSpec describe(Config& c) {
   return spec;
 }
 
+void adapt_labels(Config&, const ModelSpec& spec, LabelHead& labels) {
+  read_first_token(labels, spec.width, Activation::kTanh);
+}
+
 constexpr std::string_view kTypes[] = {"esm"};
 constexpr std::string_view kPrefixes[] = {"", "esm."};
 
 }  // namespace
 
-const Family kEsm{
-    .model_types = kTypes, .describe = describe, .binds = kBertBinds, .prefixes = kPrefixes, .ignored = kBertIgnored};
+const Family kEsm{.model_types = kTypes,
+                  .describe = describe,
+                  .binds = kBertBinds,
+                  .prefixes = kPrefixes,
+                  .ignored = kBertIgnored,
+                  .adapt_labels = adapt_labels};
 
 }  // namespace layerscope

@@ -2,6 +2,7 @@
 // transformers, src/transformers/models/eurobert/modeling_eurobert.py.
 #include "family/llama.h"
 #include "family/registry.h"
+#include "spec/labels.h"
 
 namespace layerscope {
 namespace {
@@ -19,12 +20,26 @@ ModelSpec describe(Config& c) {
   return spec;
 }
 
+void adapt_labels(Config& c, const ModelSpec& spec, LabelHead& labels) {
+  using Reads = LabelHead::Reads;
+  if (labels.reads == Reads::kEach) return;
+  const std::string pooling = c.text("classifier_pooling", "late");
+  c.require(pooling == "bos" || pooling == "mean" || pooling == "late",
+            "\"classifier_pooling\" is \"" + pooling + "\", expected \"bos\", \"mean\" or \"late\"");
+  read_first_token(labels, spec.width, Activation::kGeluErf);
+  if (pooling != "bos") labels.reads = pooling == "mean" ? Reads::kMean : Reads::kEachThenMean;
+}
+
 constexpr std::string_view kTypes[] = {"eurobert"};
 constexpr std::string_view kIgnored[] = {"lm_head.*", "dense.*", "classifier.*", "rotary_emb.inv_freq"};
 
 }  // namespace
 
-const Family kEurobert{
-    .model_types = kTypes, .describe = describe, .binds = kLlamaBinds, .prefixes = kLlamaPrefixes, .ignored = kIgnored};
+const Family kEurobert{.model_types = kTypes,
+                       .describe = describe,
+                       .binds = kLlamaBinds,
+                       .prefixes = kLlamaPrefixes,
+                       .ignored = kIgnored,
+                       .adapt_labels = adapt_labels};
 
 }  // namespace layerscope

@@ -4,6 +4,7 @@
 #include <cmath>
 
 #include "family/registry.h"
+#include "spec/labels.h"
 
 namespace layerscope {
 namespace {
@@ -22,6 +23,13 @@ std::vector<bool> windowed(Config& c, std::int64_t layers) {
               "\"layer_types\" names \"" + (*types)[i] + "\", expected full_attention or sliding_attention");
   }
   return result;
+}
+
+Head::Transform prediction_head(Config& c, std::int64_t width, const Norm& norm) {
+  return {.width = width,
+          .activation = c.activation("classifier_activation", "gelu"),
+          .norm = norm,
+          .bias = c.flag("classifier_bias", false)};
 }
 
 ModelSpec describe(Config& c) {
@@ -64,14 +72,21 @@ ModelSpec describe(Config& c) {
           Step{.slot = "mlp", .pre = norm, .mixer = mlp}}});
   }
   if (c.architecture_ends_in({"ForMaskedLM"})) {
-    spec.head = Head{.transform = Head::Transform{.width = width,
-                                                  .activation = c.activation("classifier_activation", "gelu"),
-                                                  .norm = norm,
-                                                  .bias = c.flag("classifier_bias", false)},
+    spec.head = Head{.transform = prediction_head(c, width, norm),
                      .tied = c.flag("tie_word_embeddings", true),
                      .bias = c.flag("decoder_bias", true)};
   }
   return spec;
+}
+
+void adapt_labels(Config& c, const ModelSpec& spec, LabelHead& labels) {
+  const std::string pooling = c.text("classifier_pooling", "cls");
+  labels.head.transform = prediction_head(c, spec.width, *spec.encoder->top);
+  labels.head.bias = true;
+  if (labels.reads == LabelHead::Reads::kEach) return;
+  c.require(pooling == "cls" || pooling == "mean",
+            "\"classifier_pooling\" is \"" + pooling + "\", expected \"cls\" or \"mean\"");
+  labels.reads = pooling == "mean" ? LabelHead::Reads::kMean : LabelHead::Reads::kFirst;
 }
 
 constexpr std::string_view kTypes[] = {"modernbert"};
@@ -97,7 +112,11 @@ constexpr std::string_view kIgnored[] = {"head.**", "decoder.*", "classifier.*",
 
 }  // namespace
 
-const Family kModernbert{
-    .model_types = kTypes, .describe = describe, .binds = kBinds, .prefixes = kPrefixes, .ignored = kIgnored};
+const Family kModernbert{.model_types = kTypes,
+                         .describe = describe,
+                         .binds = kBinds,
+                         .prefixes = kPrefixes,
+                         .ignored = kIgnored,
+                         .adapt_labels = adapt_labels};
 
 }  // namespace layerscope

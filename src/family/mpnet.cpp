@@ -3,6 +3,7 @@
 // transformers, src/transformers/models/mpnet/modeling_mpnet.py.
 #include "family/bert.h"
 #include "family/registry.h"
+#include "spec/labels.h"
 
 namespace layerscope {
 namespace {
@@ -17,12 +18,20 @@ ModelSpec describe(Config& c) {
                        {.score = bias, .positions = padded_positions(c, 1), .head_activation = Activation::kGeluErf});
 }
 
+void adapt_labels(Config&, const ModelSpec& spec, LabelHead& labels) {
+  read_first_token(labels, spec.width, Activation::kTanh);
+}
+
 constexpr std::string_view kTypes[] = {"mpnet"};
 constexpr std::string_view kPrefixes[] = {"", "mpnet."};
 
 }  // namespace
 
-const Family kMpnet{
-    .model_types = kTypes, .describe = describe, .binds = kBertBinds, .prefixes = kPrefixes, .ignored = kBertIgnored};
+const Family kMpnet{.model_types = kTypes,
+                    .describe = describe,
+                    .binds = kBertBinds,
+                    .prefixes = kPrefixes,
+                    .ignored = kBertIgnored,
+                    .adapt_labels = adapt_labels};
 
 }  // namespace layerscope

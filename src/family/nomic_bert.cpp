@@ -4,6 +4,7 @@
 // jina_embeddings_v3/modeling_jina_embeddings_v3.py.
 #include "family/bert.h"
 #include "family/registry.h"
+#include "spec/labels.h"
 
 namespace layerscope {
 namespace {
@@ -48,6 +49,10 @@ ModelSpec describe(Config& c) {
   traits.activation = jina ? "gelu" : "silu";
   if (jina) traits.head_activation = Activation::kGeluErf;
   return describe_bert(c, traits);
+}
+
+void adapt_labels(Config&, const ModelSpec& spec, LabelHead& labels) {
+  read_first_token(labels, spec.width, Activation::kTanh);
 }
 
 constexpr std::string_view kTypes[] = {"nomic_bert", "jina_embeddings_v3"};
@@ -96,7 +101,11 @@ constexpr std::string_view kIgnored[] = {"embeddings.position_ids", "pooler.dens
 
 }  // namespace
 
-const Family kNomicBert{
-    .model_types = kTypes, .describe = describe, .binds = kBinds, .prefixes = kPrefixes, .ignored = kIgnored};
+const Family kNomicBert{.model_types = kTypes,
+                        .describe = describe,
+                        .binds = kBinds,
+                        .prefixes = kPrefixes,
+                        .ignored = kIgnored,
+                        .adapt_labels = adapt_labels};
 
 }  // namespace layerscope

@@ -3,6 +3,7 @@
 // transformers, src/transformers/models/roberta/modeling_roberta.py and those named as the model types.
 #include "family/bert.h"
 #include "family/registry.h"
+#include "spec/labels.h"
 
 namespace layerscope {
 namespace {
@@ -14,12 +15,20 @@ ModelSpec describe(Config& c) {
                            .head_activation = Activation::kGeluErf});
 }
 
+void adapt_labels(Config&, const ModelSpec& spec, LabelHead& labels) {
+  read_first_token(labels, spec.width, Activation::kTanh);
+}
+
 constexpr std::string_view kTypes[] = {"roberta", "xlm-roberta", "camembert", "data2vec-text", "roberta-prelayernorm"};
 constexpr std::string_view kPrefixes[] = {"", "roberta.", "data2vec_text.", "roberta_prelayernorm."};
 
 }  // namespace
 
-const Family kRoberta{
-    .model_types = kTypes, .describe = describe, .binds = kBertBinds, .prefixes = kPrefixes, .ignored = kBertIgnored};
+const Family kRoberta{.model_types = kTypes,
+                      .describe = describe,
+                      .binds = kBertBinds,
+                      .prefixes = kPrefixes,
+                      .ignored = kBertIgnored,
+                      .adapt_labels = adapt_labels};
 
 }  // namespace layerscope

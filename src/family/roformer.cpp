@@ -2,6 +2,7 @@
 // table of angles. transformers, src/transformers/models/roformer/modeling_roformer.py.
 #include "family/bert.h"
 #include "family/registry.h"
+#include "spec/labels.h"
 
 namespace layerscope {
 namespace {
@@ -18,12 +19,20 @@ ModelSpec describe(Config& c) {
   return spec;
 }
 
+void adapt_labels(Config& c, const ModelSpec& spec, LabelHead& labels) {
+  read_first_token(labels, spec.width, c.activation("hidden_act", "gelu"));
+}
+
 constexpr std::string_view kTypes[] = {"roformer"};
 constexpr std::string_view kPrefixes[] = {"", "roformer."};
 
 }  // namespace
 
-const Family kRoformer{
-    .model_types = kTypes, .describe = describe, .binds = kBertBinds, .prefixes = kPrefixes, .ignored = kBertIgnored};
+const Family kRoformer{.model_types = kTypes,
+                       .describe = describe,
+                       .binds = kBertBinds,
+                       .prefixes = kPrefixes,
+                       .ignored = kBertIgnored,
+                       .adapt_labels = adapt_labels};
 
 }  // namespace layerscope

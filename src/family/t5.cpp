@@ -3,6 +3,7 @@
 #include <cmath>
 
 #include "family/registry.h"
+#include "spec/labels.h"
 
 namespace layerscope {
 namespace {
@@ -67,6 +68,13 @@ ModelSpec describe(Config& c) {
   return spec;
 }
 
+void adapt_labels(Config& c, const ModelSpec& spec, LabelHead& labels) {
+  read_first_token(labels, spec.width, Activation::kTanh);
+  if (labels.reads == LabelHead::Reads::kEach) return;
+  labels.reads = LabelHead::Reads::kEnd;
+  labels.token = c.token("eos_token_id").value_or(1);
+}
+
 constexpr std::string_view kTypes[] = {"t5", "mt5", "umt5"};
 constexpr std::string_view kPrefixes[] = {"", "transformer."};
 constexpr Bind kBinds[] = {
@@ -118,6 +126,7 @@ const Family kT5{.model_types = kTypes,
                  .binds = kBinds,
                  .prefixes = kPrefixes,
                  .ignored = kIgnored,
-                 .copies = kCopies};
+                 .copies = kCopies,
+                 .adapt_labels = adapt_labels};
 
 }  // namespace layerscope

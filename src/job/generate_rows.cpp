@@ -30,12 +30,8 @@ Status GenerateRows::read_ahead() {
       break;
     }
     if (options_.part && input->number % options_.part->second != options_.part->first) continue;
-    Result<ModelRow> row = [&]() -> Result<ModelRow> {
-      if (input->bad) return *input->bad;
-      if (!options_.prompt) return generator_.tokenize(input->row, options_.tokenize);
-      LAYERSCOPE_ASSIGN(const TextRow prompt, options_.prompt(input->row));
-      return generator_.tokenize(prompt, options_.tokenize);
-    }();
+    Result<ModelRow> row =
+        input->bad ? Result<ModelRow>(*input->bad) : generator_.tokenize(input->row, options_.tokenize);
     if (row) {
       Waiting waiting{
           .number = input->number, .row = std::move(row).value(), .context = {}, .written = {}, .where = {}};

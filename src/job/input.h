@@ -19,8 +19,9 @@ struct InputRow {
   std::int64_t number = 0;        ///< line number from 0; blank and bad lines are counted
   std::optional<std::string> id;  ///< the row's "id" as a compact JSON value
   TextRow row;
-  std::optional<Error> bad;  ///< set if the line cannot be read as a row ("FILE:LINE: ...", kInput)
-  std::string where;         ///< "FILE:LINE" with lines from 1, or "TEXT argument K"
+  std::optional<std::string> messages;  ///< a conversation as JSON, for chat_rows()
+  std::optional<Error> bad;             ///< set if the line cannot be read as a row ("FILE:LINE: ...", kInput)
+  std::string where;                    ///< "FILE:LINE" with lines from 1, or "TEXT argument K"
 };
 
 /// Reads rows in order. Keeps the running hash of every byte read up to the end of the last row delivered.

@@ -64,12 +64,22 @@ class LineReader {
     if (key == "decoder_ids") return integers(key, into.row.decoder_ids, std::numeric_limits<std::int32_t>::max());
     if (key == "type_ids") return integers(key, into.row.type_ids, std::numeric_limits<std::uint8_t>::max());
     if (key == "id") return identifier(into.id);
+    if (key == "messages") return any_member(into.messages);
     return skip(1);
   }
 
   bool string_member(const std::string& key, std::optional<std::string>& into) {
     if (peek() != '"') return fail("\"" + key + "\" is no string");
     return string(into.emplace());
+  }
+
+  /// Any value, kept as it is written.
+  bool any_member(std::optional<std::string>& into) {
+    peek();
+    const std::size_t begin = at_;
+    if (!skip(1)) return false;
+    into = std::string(line_.substr(begin, at_ - begin));
+    return true;
   }
 
   bool identifier(std::optional<std::string>& into) {
@@ -243,7 +253,9 @@ class LineReader {
 };
 
 /// Keys that contradict each other, or that lack their partner.
-const char* contradiction(const TextRow& row) {
+const char* contradiction(const TextRow& row, bool messages) {
+  if (messages && row.ids) return "has both \"messages\" and \"ids\"";
+  if (messages) return nullptr;
   if (!row.text && !row.ids) return "has neither \"text\" nor \"ids\"";
   if (row.text && row.ids) return "has both \"text\" and \"ids\"";
   if (row.pair && !row.text) return "has \"pair\" without \"text\"";
@@ -258,7 +270,8 @@ const char* contradiction(const TextRow& row) {
 Status parse_json_row(std::string_view line, const std::string& where, InputRow& into) {
   LineReader reader(line);
   if (!reader.row(into)) return Error{ErrorCode::kInput, where + ": " + reader.problem()};
-  if (const char* problem = contradiction(into.row)) return Error{ErrorCode::kInput, where + ": " + problem};
+  if (const char* problem = contradiction(into.row, into.messages.has_value() && !into.row.text))
+    return Error{ErrorCode::kInput, where + ": " + problem};
   return {};
 }
 

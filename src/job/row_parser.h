@@ -9,8 +9,8 @@
 
 namespace layerscope {
 
-/// Fills `row` and `id` from a line. Keys: "text", "pair", "ids", "type_ids", "decoder_ids", "target", "id"; others are
-/// skipped over (their values must be JSON). Errors (kInput) start with `where`.
+/// Fills `row` and `id` from a line. Keys: "text", "pair", "ids", "type_ids", "decoder_ids", "target", "messages",
+/// "id"; others are skipped over (their values must be JSON). Errors (kInput) start with `where`.
 [[nodiscard]] Status parse_json_row(std::string_view line, const std::string& where, InputRow& into);
 
 }  // namespace layerscope

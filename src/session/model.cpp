@@ -10,6 +10,7 @@
 #include "family/registry.h"
 #include "session/model_state.h"
 #include "session/rows.h"
+#include "spec/labels.h"
 #include "spec/validate.h"
 #include "tap/reducer.h"
 #include "tap/sites.h"
@@ -56,17 +57,19 @@ Status read_config(const std::string& path, ModelState& state, const Family*& fa
     return Error{ErrorCode::kModel, path + ": \"model_type\" is \"" + printable(state.info.model_type) +
                                         "\", supported are: " + supported_types()};
   }
-  if (family != nullptr) state.spec = family->describe(config);
+  if (family != nullptr) state.spec = describe_model(*family, config);
   LAYERSCOPE_TRY(config.finish());
   LAYERSCOPE_TRY(validate(state.spec, path));
   state.special_ids = named_ids(config.json());
-  if (!state.spec.head) {
-    const std::string architecture = config.architecture();
-    state.no_head = path + ": \"architectures\" names " +
-                    (architecture.empty() ? "nothing" : "\"" + printable(architecture) + "\"") +
-                    ", expected a model with a head over the vocabulary (such as ForCausalLM, ForMaskedLM, "
+  const std::string architecture = config.architecture();
+  const std::string named = path + ": \"architectures\" names " +
+                            (architecture.empty() ? "nothing" : "\"" + printable(architecture) + "\"") + ", expected ";
+  if (!state.spec.head)
+    state.no_head = named +
+                    "a model with a head over the vocabulary (such as ForCausalLM, ForMaskedLM, "
                     "ForConditionalGeneration)";
-  }
+  if (!state.spec.labels)
+    state.no_labels = named + "a model with a head over labels (ForSequenceClassification, ForTokenClassification)";
   return {};
 }
 
@@ -103,6 +106,13 @@ Status open_folder(const std::string& folder, const OpenOptions& options, ModelS
       state.spec.head.reset();
     }
   }
+  if (state.spec.labels) {
+    const std::string missing = missing_of_labels(state.spec, state.bindings);
+    if (!missing.empty()) {
+      state.no_labels = folder + ": has no head over labels: " + printable(missing, 600);
+      state.spec.labels.reset();
+    }
+  }
 
   state.info.files = {folder + "/config.json"};
   state.info.files.insert(state.info.files.end(), state.checkpoint->files().begin(), state.checkpoint->files().end());
@@ -127,6 +137,9 @@ Status open_folder(const std::string& folder, const OpenOptions& options, ModelS
   if (const auto& rotation = state.main_stack().rotation; rotation && rotation->rows > 0)
     state.info.max_tokens = rotation->rows;
   state.info.has_head = state.spec.head.has_value();
+  if (const auto& labels = state.spec.labels)
+    state.info.labels = Labels{
+        .names = labels->names, .problem = labels->problem, .each_token = labels->reads == LabelHead::Reads::kEach};
   state.sites = enumerate_sites(state.spec);
   state.sites.no_logits = state.no_head;
   return load_engine(options, state);

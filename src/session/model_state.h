@@ -21,6 +21,7 @@ struct ModelState {
   std::string no_tokenizer;              ///< why it is null
   std::set<std::int32_t> special_ids;    ///< that config.json names; used where there is no tokenizer
   std::string no_head;                   ///< why there is no head over the vocabulary; empty where spec has one
+  std::string no_labels;                 ///< likewise, over labels
   std::unique_ptr<Engine> engine;        ///< null when opened without weights
 
   /// The stack that reads a row's main tokens.

@@ -60,16 +60,21 @@ void shift_right(const DecoderStart& rule, const Tokens& labels, Tokens& tokens)
   }
 }
 
-Result<Tokens> decoder_tokens(const ModelState& state, const TextRow& row, const TokenizeOptions& options,
-                              std::optional<std::int64_t> limit) {
+Result<Tokens> decoder_tokens(const ModelState& state, const TextRow& row, const Tokens& main,
+                              const TokenizeOptions& options, std::optional<std::int64_t> limit) {
   const Stack& decoder = *state.spec.decoder;
   if (row.decoder_ids) return given(state, decoder, *row.decoder_ids, "\"decoder_ids\"");
   const DecoderStart& rule = *state.spec.decoder_start;
   LAYERSCOPE_ASSIGN(Tokens tokens,
                     given(state, decoder, {static_cast<std::int32_t>(rule.start_id)}, "the decoder's start"));
-  if (!row.target) return tokens;
+  const bool repeats = state.spec.labels.has_value();  // a classifier's decoder reads what its encoder reads
+  if (!row.target && !repeats) return tokens;
   if (decoder.embedding.vocabulary_size != state.info.vocabulary_size)
     return bad("the decoder has a vocabulary of its own, give the row \"decoder_ids\" rather than a \"target\"");
+  if (!row.target) {
+    shift_right(rule, main, tokens);
+    return tokens;
+  }
   LAYERSCOPE_ASSIGN(const Tokens labels, tokenized(state, decoder, *row.target, std::nullopt, options, limit, true));
   shift_right(rule, labels, tokens);
   return tokens;
@@ -151,7 +156,7 @@ Result<ModelRow> make_row(const ModelState& state, const TextRow& row, const Tok
   } else if (row.text) {
     LAYERSCOPE_ASSIGN(ready.main, tokenized(state, state.main_stack(), *row.text, row.pair, options, limit));
   } else {
-    return bad("the row has neither text nor ids");
+    return bad("the row has neither text nor ids (\"messages\" are read under --chat)");
   }
   LAYERSCOPE_TRY(check_types(state, ready.main.type_ids));
   if (ready.main.ids.empty()) return bad("the row has no tokens");
@@ -161,7 +166,7 @@ Result<ModelRow> make_row(const ModelState& state, const TextRow& row, const Tok
   }
   if (!state.spec.two_stacks()) return ready;
   const std::optional<std::int64_t> decoder_limit = smaller(position_limit(*state.spec.decoder), options.max_length);
-  LAYERSCOPE_ASSIGN(ready.decoder, decoder_tokens(state, row, options, decoder_limit));
+  LAYERSCOPE_ASSIGN(ready.decoder, decoder_tokens(state, row, ready.main, options, decoder_limit));
   if (ready.decoder->ids.empty()) return bad("the row has no decoder tokens");
   if (decoder_limit && static_cast<std::int64_t>(ready.decoder->ids.size()) > *decoder_limit) {
     return bad("the decoder's input is too long: " + std::to_string(ready.decoder->ids.size()) + " tokens, at most " +

@@ -1,4 +1,5 @@
-// Model::states: whole results in memory.
+#include "session/whole_states.h"
+
 #include <algorithm>
 #include <cstring>
 #include <new>
@@ -45,27 +46,36 @@ const StateBlock* RowStates::find(std::string_view site) const noexcept {
   return found == sites.end() ? nullptr : &*found;
 }
 
+Result<std::vector<RowStates>> whole_states(const Model& model, const TapPlan& plan, std::vector<NumberedRow> rows,
+                                            int threads, const EditPlan* edits) {
+  std::vector<RowStates> results(rows.size());
+  std::vector<Batch> batches;
+  const StackId main = model.state().spec.encoder ? StackId::kEncoder : StackId::kDecoder;
+  for (std::size_t i = 0; i < rows.size(); ++i) {
+    results[i].row = std::move(rows[i].row);
+    shape_blocks(plan, rows[i].number, model.info(), results[i]);
+    const auto added = static_cast<std::int64_t>(results[i].row.main.ids.size());
+    if (batches.empty() || batches.back().tokens(main) + added > kBatchTokens) batches.emplace_back();
+    model.append(batches.back(), results[i].row, rows[i].number, i);
+  }
+  Blocks sink(results);
+  LAYERSCOPE_TRY(for_each_index(model, batches.size(), threads,
+                                [&](std::size_t i) { return model.run(batches[i], plan, sink, edits); }));
+  return results;
+}
+
 Result<std::vector<RowStates>> Model::states(const std::vector<TextRow>& rows, const StatesOptions& options) const try {
   if (options.request.save_dtype != DType::kF32)
     return Error{ErrorCode::kUsage, "whole results are float32, save_dtype is for stored runs"};
   LAYERSCOPE_ASSIGN(const TapPlan plan, TapPlan::compile(sites(), options.request));
   LAYERSCOPE_ASSIGN(const EditPlan edits, EditPlan::compile(sites(), options.edits));
-  std::vector<RowStates> results(rows.size());
-  std::vector<Batch> batches;
+  std::vector<NumberedRow> ready;
   for (std::size_t i = 0; i < rows.size(); ++i) {
-    auto ready = tokenize(rows[i], options.tokenize);
-    if (!ready) return Error{ready.error().code, "row " + std::to_string(i) + ": " + ready.error().message};
-    results[i].row = std::move(ready).value();
-    shape_blocks(plan, static_cast<std::int64_t>(i), info(), results[i]);
-    const auto added = static_cast<std::int64_t>(results[i].row.main.ids.size());
-    const StackId main = state_->spec.encoder ? StackId::kEncoder : StackId::kDecoder;
-    if (batches.empty() || batches.back().tokens(main) + added > kBatchTokens) batches.emplace_back();
-    append(batches.back(), results[i].row, static_cast<std::int64_t>(i), i);
+    auto row = tokenize(rows[i], options.tokenize);
+    if (!row) return Error{row.error().code, "row " + std::to_string(i) + ": " + row.error().message};
+    ready.push_back({std::move(row).value(), static_cast<std::int64_t>(i)});
   }
-  Blocks sink(results);
-  LAYERSCOPE_TRY(for_each_index(*this, batches.size(), options.threads,
-                                [&](std::size_t i) { return run(batches[i], plan, sink, &edits); }));
-  return results;
+  return whole_states(*this, plan, std::move(ready), options.threads, &edits);
 } catch (const std::bad_alloc&) {
   return Error{ErrorCode::kResource,
                "out of memory while collecting whole results; store them with the bulk job instead"};

@@ -79,6 +79,8 @@ struct Family {
   std::span<const std::string_view> prefixes;  ///< of all sources, one of them in use: "", "model."
   std::span<const std::string_view> ignored;   ///< globs of tensors that hidden states do not need: heads, buffers
   std::span<const std::string_view> copies;    ///< "A=B": tensor A, where stored, must repeat tensor B byte for byte
+  /// Where the family's heads over labels differ from describe_labels(); `labels` is that.
+  void (*adapt_labels)(Config& config, const ModelSpec& spec, LabelHead& labels) = nullptr;
 };
 
 }  // namespace layerscope

@@ -204,6 +204,12 @@ std::int64_t Config::index(std::string_view key, std::optional<std::int64_t> fal
   return *number;
 }
 
+std::optional<std::int64_t> Config::token(std::string_view key) {
+  const Json* value = look(key);
+  const std::int64_t* id = value == nullptr ? nullptr : value->integer();
+  return id == nullptr || *id < 0 || *id > kMaxConfigSize ? std::nullopt : std::optional(*id);
+}
+
 double Config::real(std::string_view key, std::optional<double> fallback) {
   const Json* value = look(key);
   if (value == nullptr && fallback) return *fallback;

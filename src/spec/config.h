@@ -62,6 +62,8 @@ class Config {
   [[nodiscard]] std::optional<std::int64_t> nullable_size(std::string_view key, std::optional<std::int64_t> fallback);
   /// An integer >= 0 (ids, layer numbers).
   [[nodiscard]] std::int64_t index(std::string_view key, std::optional<std::int64_t> fallback = {});
+  /// An id; nothing where it is absent, null or none (lists, -1).
+  [[nodiscard]] std::optional<std::int64_t> token(std::string_view key);
   /// A finite number.
   [[nodiscard]] double real(std::string_view key, std::optional<double> fallback = {});
   /// A finite number > 0.

@@ -145,8 +145,9 @@ std::string embedding_text(const Embedding& embedding) {
   return "x = " + text;
 }
 
-std::string head_text(const Head& head) {
-  std::string text = "final";
+namespace {
+
+std::string scores_text(const Head& head, std::string text) {
   const auto scaled = [&](float factor) {
     if (factor != 1) text = number(static_cast<double>(factor)) + " * " + text;
   };
@@ -158,7 +159,30 @@ std::string head_text(const Head& head) {
   text = "out(" + text + ")";
   scaled(head.scale);
   if (head.softcap) text += ", soft cap " + number(static_cast<double>(*head.softcap));
-  return "logits: " + text + (head.tied ? ", out = token table" : "");
+  return text;
+}
+
+}  // namespace
+
+std::string head_text(const Head& head) {
+  return "logits: " + scores_text(head, "final") + (head.tied ? ", out = token table" : "");
+}
+
+std::string labels_text(const LabelHead& labels) {
+  const auto read = [&] {
+    switch (labels.reads) {
+      case LabelHead::Reads::kFirst: return "final of the first token";
+      case LabelHead::Reads::kLast: return "final of the last token";
+      case LabelHead::Reads::kEnd: return "final under the last end token";
+      case LabelHead::Reads::kMean: return "mean of final";
+      case LabelHead::Reads::kEach:
+      case LabelHead::Reads::kEachThenMean: break;
+    }
+    return "final";
+  };
+  std::string text = scores_text(labels.head, read());
+  if (labels.reads == LabelHead::Reads::kEachThenMean) text = "mean of " + text;
+  return "labels: " + text + ", " + std::to_string(labels.names.size()) + " of them";
 }
 
 std::vector<std::string> block_program(const Stack& stack) {

@@ -12,6 +12,8 @@ namespace layerscope {
 [[nodiscard]] std::vector<std::string> block_program(const Stack& stack);
 /// From `final` to scores over the vocabulary: "logits: out(layer_norm(gelu(transform(final)))), out = token table".
 [[nodiscard]] std::string head_text(const Head& head);
+/// Likewise over labels: "labels: out(tanh(transform(final of the first token))), 3 of them".
+[[nodiscard]] std::string labels_text(const LabelHead& labels);
 /// What comes before block 0, after the last block, and the parts of a mixer: "attn: 12 heads of 64, causal, rope".
 [[nodiscard]] std::string embedding_text(const Embedding& embedding);
 [[nodiscard]] std::string step_text(const Step& step);

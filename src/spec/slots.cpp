@@ -195,15 +195,15 @@ void collect(Collector& out, const Stack& stack) {
   if (stack.projection) out.matrix("top_projection", stack.projection->width, out.width, stack.projection->bias);
 }
 
-void collect(Collector& out, const Head& head, const Stack& stack, std::int64_t scores) {
+void collect(Collector& out, const std::string& name, const Head& head, const Stack& stack, std::int64_t scores) {
   std::int64_t inputs = stack.final_width(out.width);
   const std::size_t first = out.slots.size();
   if (head.transform) {
-    out.matrix("head.transform", head.transform->width, inputs, head.transform->bias);
+    out.matrix(name + ".transform", head.transform->width, inputs, head.transform->bias);
     inputs = head.transform->width;
-    out.norm("head.norm", head.transform->norm, inputs);
+    out.norm(name + ".norm", head.transform->norm, inputs);
   }
-  out.matrix("head.out", scores, inputs, head.bias);
+  out.matrix(name + ".out", scores, inputs, head.bias);
   for (std::size_t slot = first; slot < out.slots.size(); ++slot) out.slots[slot].optional = true;
 }
 
@@ -245,7 +245,12 @@ std::vector<Slot> slots_of(const ModelSpec& spec) {
   }
   if (spec.head) {
     Collector collector("", spec.width);
-    collect(collector, *spec.head, spec.stack(spec.head_stack()), spec.scores());
+    collect(collector, "head", *spec.head, spec.stack(spec.head_stack()), spec.scores());
+    append(collector);
+  }
+  if (spec.labels) {
+    Collector collector("", spec.width);
+    collect(collector, "labels", spec.labels->head, spec.stack(spec.head_stack()), *spec.labels->head.outputs);
     append(collector);
   }
   return all;

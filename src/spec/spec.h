@@ -11,6 +11,7 @@
 #include <vector>
 
 #include "base/functions.h"
+#include "layerscope/labels.h"
 #include "layerscope/tap.h"
 #include "spec/rope.h"
 
@@ -271,6 +272,23 @@ struct Head {
   std::optional<float> softcap;
 };
 
+/// From the final states to scores over labels: a classifier's or a regressor's.
+struct LabelHead {
+  enum class Reads : std::uint8_t {
+    kFirst,         ///< the first token
+    kLast,          ///< the last token that is not `token`, padding; the first where all are
+    kEnd,           ///< the token under the last main token of id `token`
+    kMean,          ///< the mean over the tokens
+    kEach,          ///< every token by itself
+    kEachThenMean,  ///< every token by itself; the mean of its scores is the row's
+  };
+  Head head{.tied = false};  ///< `outputs` is set
+  Reads reads = Reads::kLast;
+  std::optional<std::int64_t> token;
+  std::vector<std::string> names;  ///< one a label
+  LabelProblem problem = LabelProblem::kOneLabel;
+};
+
 /// How the decoder of an encoder-decoder gets its first token and its shifted labels.
 struct DecoderStart {
   std::int64_t start_id = 0;
@@ -284,6 +302,7 @@ struct ModelSpec {
   std::optional<Stack> encoder, decoder;
   std::optional<DecoderStart> decoder_start;  ///< with two stacks
   std::optional<Head> head;                   ///< of the decoder where there is one, else of the encoder
+  std::optional<LabelHead> labels;            ///< likewise; a model has at most one of the two
 
   [[nodiscard]] bool two_stacks() const noexcept { return encoder && decoder; }
   /// The stack of that name, which must be there.

@@ -20,6 +20,7 @@ class Validator {
       if (*stack) check(**stack);
     }
     if (spec_.head) tensor(spec_.scores(), spec_.width, "a head");
+    if (spec_.labels) tensor(*spec_.labels->head.outputs, spec_.width, "a head over labels");
     if (spec_.head && spec_.head->transform) {
       tensor(spec_.scores(), spec_.head->transform->width, "a head");
       tensor(spec_.head->transform->width, spec_.width, "a head's transform");

@@ -139,7 +139,7 @@ Result<TapPlan> TapPlan::compile(const SiteTable& table, const TapRequest& reque
                               .width = site.width,
                               .heads = site.heads,
                               .cross = site.cross,
-                              .dtype = request.save_dtype,
+                              .dtype = site.dtype == DType::kI32 ? site.dtype : request.save_dtype,
                               .hf_index = site.hf_index});
     }
     if (term != mix[stack].end()) {

@@ -19,7 +19,7 @@ import tempfile
 import traceback
 
 ROOT = pathlib.Path(__file__).resolve().parents[2]
-PAGES = [ROOT / "docs/cli.md", ROOT / "docs/edits.md", ROOT / "docs/search.md", *sorted((ROOT / "docs/pitfalls").glob("*.md"))]
+PAGES = [*(ROOT / f"docs/{name}.md" for name in ("cli", "edits", "lens", "search")), *sorted((ROOT / "docs/pitfalls").glob("*.md"))]
 BLOCK = re.compile(r"```(sh|console|python)\n(.*?)```(?:\n+```text\n(.*?)```)?", re.S)
 NUMBER = re.compile(r"[+-]?\d+\.\d+(?:e[+-]?\d+)?")
 # What examples show together with the program; such an example is left out where it is not installed.
@@ -87,7 +87,7 @@ def run_page(page, program, model):
     assert blocks, "no examples"
     with tempfile.TemporaryDirectory() as folder:
         for link, target in (("models/all-MiniLM-L6-v2", model), ("bin/layerscope", program),
-                             ("examples", ROOT / "examples"), ("tests", ROOT / "tests")):
+                             ("examples", ROOT / "examples"), ("tests", ROOT / "tests"), ("demo", ROOT / "demo")):
             path = pathlib.Path(folder, link)
             path.parent.mkdir(exist_ok=True)
             path.symlink_to(target)

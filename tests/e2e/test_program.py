@@ -13,10 +13,10 @@ from harness import BERT, DEMO, GPT2, PLAIN, PROGRAM, ROWS, T5, ids_file, object
 def help_version_and_pages():
     assert re.fullmatch(r"layerscope \d+\.\d+\.\d+\n", run("--version").stdout)
     general = run("--help").stdout
-    for command in ("inspect", "tokenize", "states", "embed", "search", "cluster", "verify", "export"):
+    for command in ("inspect", "tokenize", "states", "embed", "search", "cluster", "logits", "lens", "verify", "export"):
         assert f"\n  {command} " in general
         assert "Examples:\n  layerscope " + command in run(command, "--help").stdout
-    for later in ("logits", "serve", "probe"):
+    for later in ("serve", "probe"):
         assert f"\n  {later}" not in general, f"{later} is listed but not built"
     assert run("man").stdout.startswith(".TH LAYERSCOPE 1")
     for shell in ("bash", "zsh", "fish"):

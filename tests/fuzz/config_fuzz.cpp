@@ -6,6 +6,7 @@
 #include "family/registry.h"
 #include "fuzz/check.h"
 #include "spec/bind.h"
+#include "spec/labels.h"
 #include "spec/validate.h"
 #include "tap/sites.h"
 
@@ -65,7 +66,7 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
   Config config(std::move(*json), "f");
   const Family* family = family_of(config.model_type());
   if (family == nullptr) return 0;
-  const ModelSpec spec = family->describe(config);
+  const ModelSpec spec = describe_model(*family, config);
   if (const Status status = config.finish(); !status.ok()) {
     fuzz::check_error(status.error(), ErrorCode::kModel, "f");
     return 0;

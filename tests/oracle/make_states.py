@@ -95,11 +95,17 @@ def make_rows(tiny, model):
         if row == 2:
             for at, special in enumerate(tiny.special_ids):
                 ids[3 + 2 * at] = special
+        if row == 1 and tiny.ends_in_padding:
+            ids[-1] = config.pad_token_id
         inputs = {"input_ids": ids}
         if has_two_stacks(tiny, config):
             vocabulary = getattr(config, "decoder_vocab_size", None) or config.vocab_size
             target = random.integers(0, vocabulary, max(1, length * 2 // 3)).tolist()
             inputs["decoder_input_ids"] = [config.decoder_start_token_id] + target[1:]
+            if scores_labels(tiny):  # read under the last end token; both stacks read the row
+                ids[length // 2] = ids[-1 - row // 3] = config.eos_token_id
+                wrapped = [i for i in ids if i != config.pad_token_id][-1] if config.model_type == "mbart" else None
+                inputs["decoder_input_ids"] = [config.decoder_start_token_id if wrapped is None else wrapped] + ids[:-1]
         elif getattr(config, "type_vocab_size", 0) > 1 and row == 2 and "Model" in tiny.architecture:
             inputs["token_type_ids"] = [0] * (length // 2) + [1] * (length - length // 2)
         rows.append(inputs)
@@ -155,7 +161,8 @@ def run(tiny, model):
     base = model.base_model if model.base_model is not model else getattr(model, "model", model)
     two = has_two_stacks(tiny, config)
     if two:
-        stacks = {"enc.": model.get_encoder(), "dec.": model.get_decoder()}
+        holder = model if hasattr(model, "get_encoder") else base
+        stacks = {"enc.": holder.get_encoder(), "dec.": holder.get_decoder()}
     else:
         stacks = {"": getattr(base, "decoder", base)}  # OPT's own model is stepped over by its head
     tensors = {}
@@ -184,7 +191,7 @@ def run(tiny, model):
             sites |= stack_sites("dec.", output["decoder_hidden_states"], ends["dec."], row)
         else:
             sites = stack_sites("", output["hidden_states"], ends[""], row)
-        if "logits" in output and row == 2:
+        if "logits" in output and (row == 2 or scores_labels(tiny)):
             sites["logits"] = output["logits"][0].clone()
         names = {
             "input_ids": "enc.input_ids" if two else "input_ids",
@@ -200,6 +207,10 @@ def run(tiny, model):
 
 def has_two_stacks(tiny, config):
     return config.is_encoder_decoder and "Encoder" not in tiny.architecture
+
+
+def scores_labels(tiny):
+    return tiny.architecture.endswith(("ForSequenceClassification", "ForTokenClassification"))
 
 
 def accepts_cache(model):

@@ -21,15 +21,16 @@ from make_states import GENERATION, all_models, load, make, run
 
 LAYERS = ("num_hidden_layers", "num_layers", "n_layer", "n_layers", "encoder_layers", "decoder_layers")
 WIDTHS = ("intermediate_size", "ffn_hidden_size", "d_ff", "encoder_ffn_dim", "decoder_ffn_dim", "ffn_dim", "n_inner")
+LABELS = ("ForSequenceClassification", "ForTokenClassification")
 HEADS = ("ForCausalLM", "ForMaskedLM", "ForConditionalGeneration", "LMHeadModel")
 
 
 def with_head(tiny, chance):
-    """The architecture or, every other time, one of the same family with a head over the vocabulary."""
+    """The architecture or, every other time, one of the same family with a head over the vocabulary or over labels."""
     base = tiny.architecture.removesuffix("Model")
     if tiny.last or tiny.rename or base == tiny.architecture or chance.randrange(2):
         return tiny.architecture
-    found = [base + head for head in HEADS if hasattr(transformers, base + head)]
+    found = [base + head for head in HEADS + LABELS if hasattr(transformers, base + head)]
     return chance.choice(found) if found else tiny.architecture
 
 

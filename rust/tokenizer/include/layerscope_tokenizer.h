@@ -66,6 +66,12 @@ void layerscope_tokenizer_free_encoding(layerscope_encoding* encoding);
 int layerscope_tokenizer_decode(const layerscope_tokenizer* tokenizer, const int32_t* ids, size_t count,
                                 int skip_special_tokens, char** text, size_t* text_size, char** error);
 
+/* What a chat template (Jinja, UTF-8, not trusted) makes of `context`, a JSON object of its variables. `date` is null
+ * or year, month and day, what the template is told when it asks for today. MODEL: the template is at fault; INPUT: it
+ * refuses the conversation, or asks for a date that is not given. */
+int layerscope_chat_render(const char* template_text, size_t template_size, const char* context, size_t context_size,
+                           const int32_t* date, char** text, size_t* text_size, char** error);
+
 /* The vocabulary entry of an id, freed by layerscope_tokenizer_free_text, or null. */
 char* layerscope_tokenizer_token(const layerscope_tokenizer* tokenizer, int32_t id, size_t* size);
 /* The id of a vocabulary entry, or -1. */

@@ -1,5 +1,6 @@
 //! The C face of the tokenizers crate; include/layerscope_tokenizer.h describes it.
 
+mod chat;
 mod encode;
 mod folder;
 mod guard;
@@ -241,6 +242,36 @@ pub unsafe extern "C" fn layerscope_tokenizer_decode(
     let give = |decoded: String| unsafe {
         text_size.write(decoded.len());
         text.write(text_for_c(&decoded));
+    };
+    unsafe { report(outcome, error, give) }
+}
+
+/// # Safety
+/// See the header.
+#[no_mangle]
+pub unsafe extern "C" fn layerscope_chat_render(
+    template: *const c_char,
+    template_size: usize,
+    context: *const c_char,
+    context_size: usize,
+    date: *const i32,
+    text: *mut *mut c_char,
+    text_size: *mut usize,
+    error: *mut *mut c_char,
+) -> c_int {
+    let outcome = guarded(Kind::Input, || {
+        let date = match unsafe { bytes(date, if date.is_null() { 0 } else { 3 }) } {
+            [year, month @ 1..=12, day @ 1..=31] => Some((*year, *month as u32, *day as u32)),
+            [] => None,
+            _ => return Err(Failure::new(Kind::Usage, "no date")),
+        };
+        let template = unsafe { utf8(template, template_size) }
+            .map_err(|failure| Failure::new(Kind::Model, failure.message))?;
+        chat::render(&chat::Request { template, context: unsafe { utf8(context, context_size) }?, date })
+    });
+    let give = |rendered: String| unsafe {
+        text_size.write(rendered.len());
+        text.write(text_for_c(&rendered));
     };
     unsafe { report(outcome, error, give) }
 }

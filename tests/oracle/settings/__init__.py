@@ -18,6 +18,7 @@ class Tiny:
     spreads: dict = field(default_factory=dict)  # part of a parameter's name -> (mean, standard deviation)
     kept: tuple = ()  # parts of names of parameters that stay as the model makes them
     rename: tuple = ()  # (regular expression, replacement) of stored names: spellings of old checkpoints
+    ends_in_padding: bool = False  # row 1 does: a head may read the last token before it
     in_memory: bool = False  # stored with the names and shapes that transformers 5 holds in memory
 
     @property

@@ -1,6 +1,9 @@
 // The contract of every family: states equal the reference, and do not depend on company, plan or instruction set.
 #include <gtest/gtest.h>
 
+#include <cstring>
+#include <span>
+
 #include "session/model_state.h"
 #include "support/golden.h"
 #include "tap/reducer.h"
@@ -180,62 +183,142 @@ TEST_P(Golden, BitsDoNotDependOnCompanyOrPlan) {
   }
 }
 
+/// What a run showed, by site, all its rows end to end.
+class Frames : public Observer {
+ public:
+  Status observe(const Frame& frame) override {
+    for (std::int64_t i = 0; i < frame.rows.rows; ++i)
+      rows[frame.observed].insert(rows[frame.observed].end(), frame.rows.row<float>(i),
+                                  frame.rows.row<float>(i) + frame.rows.width);
+    return {};
+  }
+  std::map<int, std::vector<float>> rows;
+};
+
+bool runs_step_by_step(const ModelSpec& spec) {
+  return spec.decoder && std::ranges::none_of(spec.decoder->blocks, [](const Block& block) {
+           return std::ranges::any_of(block.steps, [](const Step& step) {
+             const auto* attention = std::get_if<Attention>(&step.mixer);
+             return attention != nullptr && attention->keys == KeySource::kSelf;
+           });
+         });
+}
+
+TapPlan plan_of_decoder(const Model& model) {
+  auto plan = TapPlan::compile(model.sites(), {.layers = model.info().two_stacks ? "dec:all" : "all",
+                                               .sites = model.info().has_head ? "logits" : ""});
+  EXPECT_TRUE(plan.ok());
+  return plan.ok() ? std::move(plan).value() : TapPlan();
+}
+
+/// Decoder tokens first ... of some rows; the encoder's come with the first.
+Batch part_of(const std::vector<ModelRow>& rows, bool two_stacks, std::int64_t first, std::int64_t count) {
+  Batch batch;
+  for (std::size_t i = 0; i < rows.size(); ++i) {
+    const auto add = [](Batch::Input& input, std::span<const std::int32_t> ids) {
+      input.ids.insert(input.ids.end(), ids.begin(), ids.end());
+      input.offsets.push_back(static_cast<std::int64_t>(input.ids.size()));
+    };
+    if (two_stacks)
+      add(batch.inputs[0],
+          first == 0 ? std::span<const std::int32_t>(rows[i].main.ids) : std::span<const std::int32_t>());
+    const Tokens& tokens = rows[i].decoder ? *rows[i].decoder : rows[i].main;
+    add(batch.inputs[1],
+        std::span(tokens.ids).subspan(static_cast<std::size_t>(first), static_cast<std::size_t>(count)));
+    batch.rows.push_back(static_cast<std::int64_t>(i));
+    batch.tags.push_back(i);
+  }
+  return batch;
+}
+
 TEST_P(Golden, CachedStepsEqualTheWholeSequence) {
   const auto model = open();
   ASSERT_NE(model, nullptr);
-  const ModelSpec& spec = model->state().spec;
-  if (!spec.decoder) GTEST_SKIP() << "no decoder";
-  for (const Block& block : spec.decoder->blocks) {
-    for (const Step& step : block.steps) {
-      const auto* attention = std::get_if<Attention>(&step.mixer);
-      if (attention != nullptr && attention->keys == KeySource::kSelf) GTEST_SKIP() << "tokens see later ones";
-    }
-  }
-  const TapPlan layers = plan(*model, {.layers = model->info().two_stacks ? "dec:all" : "all",
-                                       .sites = model->info().has_head ? "logits" : ""});
+  if (!runs_step_by_step(model->state().spec)) GTEST_SKIP() << "no decoder, or one whose tokens see later ones";
+  const TapPlan layers = plan_of_decoder(*model);
   const int row = 2;
   const Collected whole = run(*model, {row}, layers);
   auto ready = model->tokenize(text_row(*reference_, row, model->info().two_stacks));
   ASSERT_TRUE(ready.ok());
-  const Tokens& tokens = ready->decoder ? *ready->decoder : ready->main;
-
-  KvCache cache;
-  KvCache* caches[] = {&cache};
-  const auto count = static_cast<std::int64_t>(tokens.ids.size());
-  for (std::int64_t first = 0; first < count;) {
-    const std::int64_t step = first == 0 ? std::min<std::int64_t>(5, count) : 1;
-    Batch batch{.rows = {row}, .tags = {0}};
-    if (model->info().two_stacks) {
-      if (first == 0) batch.inputs[0].ids = ready->main.ids;
-      batch.inputs[0].offsets.push_back(static_cast<std::int64_t>(batch.inputs[0].ids.size()));
-    }
-    batch.inputs[1].ids.assign(tokens.ids.begin() + first, tokens.ids.begin() + first + step);
-    batch.inputs[1].offsets.push_back(step);
-
-    class Frames : public Observer {
-     public:
-      Status observe(const Frame& frame) override {
-        for (std::int64_t i = 0; i < frame.rows.rows; ++i)
-          rows[frame.observed].insert(rows[frame.observed].end(), frame.rows.row<float>(i),
-                                      frame.rows.row<float>(i) + frame.rows.width);
-        return {};
+  const std::vector<ModelRow> rows = {*ready};
+  const auto count = static_cast<std::int64_t>((ready->decoder ? *ready->decoder : ready->main).ids.size());
+  const Engine& engine = *model->state().engine;
+  for (const bool steps : {false, true}) {
+    KvCache cache;
+    KvCache* caches[] = {&cache};
+    for (std::int64_t first = 0; first < count;) {
+      const std::int64_t added = first == 0 ? std::min<std::int64_t>(5, count) : 1;
+      Frames frames;
+      const Status status = engine.run(part_of(rows, model->info().two_stacks, first, added), layers, frames,
+                                       {.caches = caches, .steps = steps && first > 0});
+      ASSERT_TRUE(status.ok()) << status.error().message;
+      for (std::size_t i = 0; i < layers.observed().size(); ++i) {
+        const std::vector<float>& all = whole.at(static_cast<std::uint64_t>(row), layers.observed()[i].name);
+        const auto width = layers.observed()[i].width;
+        const std::vector<float> expected(all.begin() + first * width, all.begin() + (first + added) * width);
+        EXPECT_LE(relative_l2(frames.rows[static_cast<int>(i)], expected), 1e-6)
+            << layers.observed()[i].name << " at token " << first;
       }
-      std::map<int, std::vector<float>> rows;
-    } frames;
-    const Status status = model->state().engine->run(batch, layers, frames, {.caches = caches});
-    ASSERT_TRUE(status.ok()) << status.error().message;
-    for (std::size_t i = 0; i < layers.observed().size(); ++i) {
-      const std::vector<float>& all = whole.at(static_cast<std::uint64_t>(row), layers.observed()[i].name);
-      const auto width = static_cast<std::size_t>(layers.observed()[i].width);
-      const std::vector<float> expected(
-          all.begin() + static_cast<std::ptrdiff_t>(static_cast<std::size_t>(first) * width),
-          all.begin() + static_cast<std::ptrdiff_t>(static_cast<std::size_t>(first + step) * width));
-      EXPECT_LE(relative_l2(frames.rows[static_cast<int>(i)], expected), 1e-6)
-          << layers.observed()[i].name << " at token " << first;
+      first += added;
     }
-    first += step;
+    EXPECT_EQ(cache.tokens(), count);
   }
-  EXPECT_EQ(cache.tokens(), count);
+}
+
+// Prompts run alone and go on in one batch, shared by a team: the bits of each alone on one thread.
+TEST_P(Golden, StepsDependNeitherOnCompanyNorOnTheTeam) {
+  constexpr std::int64_t kPrompt = 2, kSteps = 2;
+  for (const char* dtype : {"f32", "bf16"}) {
+    const auto model = open({.dtype = dtype});
+    ASSERT_NE(model, nullptr);
+    if (!runs_step_by_step(model->state().spec)) GTEST_SKIP() << "no decoder, or one whose tokens see later ones";
+    const bool two = model->info().two_stacks;
+    const TapPlan layers = plan_of_decoder(*model);
+    std::vector<ModelRow> rows;
+    for (const int row : all_rows()) {
+      auto ready = model->tokenize(text_row(*reference_, row, two));
+      ASSERT_TRUE(ready.ok());
+      if ((ready->decoder ? *ready->decoder : ready->main).ids.size() >= kPrompt + kSteps) rows.push_back(*ready);
+    }
+    if (rows.size() < 2) GTEST_SKIP() << "its rows are too short";
+    const Engine& engine = *model->state().engine;
+    Team team(engine.backend(), 3);
+    std::vector<KvCache> alone(rows.size()), together(rows.size());
+    std::vector<KvCache*> all;
+    for (KvCache& cache : together) all.push_back(&cache);
+    const auto run_part = [&](const std::vector<ModelRow>& part, std::int64_t first, std::int64_t count,
+                              const RunOptions& options) {
+      Frames frames;
+      const Status status = engine.run(part_of(part, two, first, count), layers, frames, options);
+      EXPECT_TRUE(status.ok()) << status.error().message;
+      return frames.rows;
+    };
+    const auto apart = [&](std::int64_t first, std::int64_t count, bool steps) {
+      std::vector<std::map<int, std::vector<float>>> shown;
+      for (std::size_t i = 0; i < rows.size(); ++i) {
+        KvCache* one[] = {&alone[i]};
+        shown.push_back(run_part({rows[i]}, first, count, {.caches = one, .steps = steps}));
+      }
+      return shown;
+    };
+    (void)apart(0, kPrompt, false);
+    (void)run_part(rows, 0, kPrompt, {.caches = all, .team = &team});
+    for (std::int64_t step = kPrompt; step < kPrompt + kSteps; ++step) {
+      const auto expected = apart(step, 1, true);
+      const auto found = run_part(rows, step, 1, {.caches = all, .team = &team, .steps = true});
+      for (std::size_t site = 0; site < layers.observed().size(); ++site) {
+        const auto width = static_cast<std::size_t>(layers.observed()[site].width);
+        const std::vector<float>& values = found.at(static_cast<int>(site));
+        ASSERT_EQ(values.size(), rows.size() * width);
+        for (std::size_t i = 0; i < rows.size(); ++i) {
+          EXPECT_EQ(std::memcmp(values.data() + i * width, expected[i].at(static_cast<int>(site)).data(),
+                                width * sizeof(float)),
+                    0)
+              << layers.observed()[site].name << " of row " << i << " at token " << step << ", " << dtype;
+        }
+      }
+    }
+  }
 }
 
 TEST_P(Golden, AnyStepCanBeTheFirst) {
@@ -319,6 +402,38 @@ TEST_P(Golden, TheEndCanBeRunByItself) {
     std::vector<float> expected(whole.at(2, "logits").begin(), whole.at(2, "logits").begin() + 2 * vocabulary);
     expected.insert(expected.end(), whole.at(2, "logits").end() - vocabulary, whole.at(2, "logits").end());
     EXPECT_EQ(picked.at(2, "logits"), expected) << dtype;
+  }
+}
+
+// Scores of labels: a decoder's input is the model's own affair.
+TEST_P(Golden, LabelsScoreAsTheReferenceDoes) {
+  for (const char* dtype : {"f32", "bf16"}) {
+    const auto model = open({.dtype = dtype});
+    ASSERT_NE(model, nullptr);
+    if (!model->info().labels) {
+      EXPECT_EQ(model->classify({}).error().code, ErrorCode::kModel);
+      GTEST_SKIP() << "no head over labels";
+    }
+    std::vector<TextRow> rows;
+    for (const int row : all_rows()) {
+      rows.push_back(text_row(*reference_, row, model->info().two_stacks));
+      rows.back().decoder_ids.reset();
+    }
+    const auto together = model->classify(rows);
+    ASSERT_TRUE(together.ok()) << together.error().message;
+    int compared = 0;
+    for (std::size_t row = 0; row < rows.size(); ++row) {
+      const auto alone = model->classify({rows[row]}, {.threads = 2});
+      ASSERT_TRUE(alone.ok()) << alone.error().message;
+      EXPECT_EQ((*alone)[0].logits, (*together)[row].logits) << dtype;
+      const std::string name = "r" + std::to_string(row) + ".logits";
+      if (!reference_->has(name)) continue;
+      ++compared;
+      EXPECT_LE(relative_l2((*alone)[0].logits, reference_->floats(name)), *dtype == 'f' ? kExact : kHalf) << name;
+      EXPECT_EQ((*alone)[0].rows * static_cast<std::int64_t>(model->info().labels->names.size()),
+                static_cast<std::int64_t>((*alone)[0].logits.size()));
+    }
+    EXPECT_GE(compared, 1);
   }
 }
 

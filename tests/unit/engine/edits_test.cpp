@@ -14,7 +14,9 @@ const char* const kModels[] = {"bert-odd-v5",      "gpt2-odd-v4",         "llama
 
 struct Golden {
   explicit Golden(const std::string& name)
-      : model(open_golden(name)), reference(golden_folder() + "/" + name + "/reference.safetensors") {}
+      : model(open_golden(name)), reference(golden_folder() + "/" + name + "/reference.safetensors") {
+    model->enter_worker();
+  }
   std::unique_ptr<Model> model;
   Reference reference;
 

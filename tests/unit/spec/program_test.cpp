@@ -11,6 +11,7 @@
 #include <sstream>
 
 #include "family/registry.h"
+#include "spec/labels.h"
 #include "spec/print.h"
 
 namespace layerscope::testing {
@@ -23,7 +24,7 @@ ModelSpec spec_of(const std::string& model) {
   EXPECT_TRUE(config.ok()) << config.error().message;
   const Family* family = family_of(config->model_type());
   EXPECT_NE(family, nullptr);
-  ModelSpec spec = family->describe(*config);
+  ModelSpec spec = describe_model(*family, *config);
   const Status status = config->finish();
   EXPECT_TRUE(status.ok()) << status.error().message;
   return spec;
@@ -38,6 +39,7 @@ std::string description(const ModelSpec& spec) {
     for (const std::string& line : block_program(**stack)) text += line + "\n";
   }
   if (spec.head) text += head_text(*spec.head) + "\n";
+  if (spec.labels) text += labels_text(*spec.labels) + "\n";
   text += "slots\n";
   for (const Slot& slot : slots_of(spec)) text += slot.name + " " + slot.shape.text() + "\n";
   return text;
