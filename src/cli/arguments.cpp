@@ -292,10 +292,7 @@ Result<TapRequest> tap_request(const Words& words) {
   request.sites = words.text(Flag::kSites, "");
   request.positions = words.text(Flag::kPositions, "all");
   request.mix = words.text(Flag::kMix, "");
-  for (const Flag flag : {Flag::kLayers, Flag::kSites, Flag::kPositions, Flag::kMix}) {
-    if (words.given(flag) && words.text(flag, "").empty())
-      return usage(fmt::format("{}: an empty list", flag_row(flag).long_name));
-  }
+  LAYERSCOPE_TRY(expect_values(words, {Flag::kLayers, Flag::kSites, Flag::kPositions, Flag::kMix}));
   request.pool = pooling_from_name(words.text(Flag::kPool, "none")).value_or(Pooling::kNone);
   request.save_dtype = save_dtype(words);
   LAYERSCOPE_ASSIGN(request.seed, seed_argument(words));

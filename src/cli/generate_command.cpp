@@ -76,7 +76,7 @@ class Generate {
 
  private:
   Result<int> store() {
-    GenerateJobOptions options{.job = {}, .generation = options_, .prompt = {}, .prompt_recipe = {}, .planned = {}};
+    GenerateJobOptions options{.job = {}, .generation = options_, .planned = {}};
     options.job.run_folder = arguments_.output;
     options.job.request = arguments_.request;
     options.job.edits = edits_;
@@ -103,13 +103,10 @@ class Generate {
     JobHooks hooks;
     hooks.skipped = [&](const Error& error) { context_.messages.skipped(error); };
     hooks.note = [&](const std::string& text) { context_.messages.note(text); };
-    GenerateRows rows(*generator, *reader,
-                      {.tokenize = arguments_.input.tokenize,
-                       .skip_bad = arguments_.input.skip_bad,
-                       .part = {},
-                       .prompt = {},
-                       .cache_bytes = {}},
-                      hooks);
+    GenerateRows rows(
+        *generator, *reader,
+        {.tokenize = arguments_.input.tokenize, .skip_bad = arguments_.input.skip_bad, .part = {}, .cache_bytes = {}},
+        hooks);
     if (arguments_.dry_run) {
       LAYERSCOPE_TRY(rows.read_ahead());
       const GenerateRows::Plan plan = rows.plan();

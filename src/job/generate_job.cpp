@@ -72,7 +72,6 @@ class GenerateJob {
     manifest_.config.emplace_back("generation",
                                   Json(Json::Object{{"max_new_tokens", Json(options_.generation.max_new_tokens)},
                                                     {"last_state", Json(options_.generation.last_state)},
-                                                    {"prompt", options_.prompt_recipe},
                                                     {"choice", generation_json(options_.generation.config)}}));
   }
 
@@ -84,7 +83,7 @@ class GenerateJob {
   }
   [[nodiscard]] GenerateRows::Options row_options() const {
     const StatesJobOptions& job = options_.job;
-    return {.tokenize = job.tokenize, .skip_bad = job.skip_bad, .part = job.part, .prompt = options_.prompt};
+    return {.tokenize = job.tokenize, .skip_bad = job.skip_bad, .part = job.part};
   }
 
   /// What the rows that wait come to at most, extrapolated to the whole input.

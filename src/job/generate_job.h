@@ -8,10 +8,8 @@
 namespace layerscope {
 
 struct GenerateJobOptions {
-  StatesJobOptions job;                                   ///< its threads and edits are those of generation too
-  GenerationOptions generation;                           ///< its edits and threads are not looked at
-  std::function<Result<TextRow>(const TextRow&)> prompt;  ///< what a row of the input becomes, if set
-  Json prompt_recipe;                                     ///< says so in the manifest; null if it is not set
+  StatesJobOptions job;          ///< its threads and edits are those of generation too
+  GenerationOptions generation;  ///< its edits and threads are not looked at
   /// Cache of the rows that run at once: told before the first one runs, and the plan of a dry run.
   std::function<void(const GenerateRows::Plan&)> planned;
 };

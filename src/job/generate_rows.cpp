@@ -30,12 +30,8 @@ Status GenerateRows::read_ahead() {
       break;
     }
     if (options_.part && input->number % options_.part->second != options_.part->first) continue;
-    Result<ModelRow> row = [&]() -> Result<ModelRow> {
-      if (input->bad) return *input->bad;
-      if (!options_.prompt) return generator_.tokenize(input->row, options_.tokenize);
-      LAYERSCOPE_ASSIGN(const TextRow prompt, options_.prompt(input->row));
-      return generator_.tokenize(prompt, options_.tokenize);
-    }();
+    Result<ModelRow> row =
+        input->bad ? Result<ModelRow>(*input->bad) : generator_.tokenize(input->row, options_.tokenize);
     if (row) {
       Waiting waiting{
           .number = input->number, .row = std::move(row).value(), .context = {}, .written = {}, .where = {}};
@@ -121,7 +117,7 @@ Status GenerateRows::admit() {
 
 Status GenerateRows::run(const Take& take, const Generator::Told& told) {
   LAYERSCOPE_TRY(read_ahead());
-  if (hooks_.note && !waiting_.empty()) hooks_.note(plan_text(plan()));
+  if (const Plan plan = this->plan(); hooks_.note && plan.rows_at_once > 0) hooks_.note(plan_text(plan));
   while (true) {
     if (hooks_.stop != nullptr && *hooks_.stop) return Error{ErrorCode::kCancelled, "stopped by a signal"};
     LAYERSCOPE_TRY(read_ahead());

@@ -30,8 +30,7 @@ class GenerateRows {
   struct Options {
     TokenizeOptions tokenize;
     bool skip_bad = false;
-    std::optional<std::pair<int, int>> part;                ///< only rows with number mod N = i
-    std::function<Result<TextRow>(const TextRow&)> prompt;  ///< what a row of the input becomes, if set
+    std::optional<std::pair<int, int>> part;   ///< only rows with number mod N = i
     std::optional<std::uint64_t> cache_bytes;  ///< most for all caches; nothing: nine tenths of the free memory
   };
   /// All but the options outlive this.
