@@ -62,31 +62,31 @@ struct TokenizeArguments {
   std::string model;
   InputArguments input;
 };
-struct StatesArguments {
-  std::string model;
-  InputArguments input;
-  TapRequest request;
-  EditArguments edits;
-  std::string output;  ///< run folder; empty: picture or JSON lines
-  std::uint64_t shard_bytes = std::uint64_t{256} << 20;
-  std::optional<std::pair<int, int>> part;
-  bool overwrite = false, dry_run = false, all = false;
-  Measure measure = Measure::kNorm;
-  ProgressMode progress = ProgressMode::kAuto;
-};
-/// How elements of a .npy of vectors are stored (sentence_transformers.quantize_embeddings).
-enum class VectorPrecision : std::uint8_t { kFloat32, kInt8, kUint8, kBinary, kUbinary };
-
-struct EmbedArguments {
-  std::string model;
-  InputArguments input;
-  EmbedOptions options;
-  std::string output;  ///< FILE.npy or a run folder; empty: matrix or JSON lines
-  VectorPrecision precision = VectorPrecision::kFloat32;
+/// What every command that writes a run folder is told of it.
+struct FolderArguments {
+  std::string output;  ///< run folder; empty: none (embed: or FILE.npy)
   std::uint64_t shard_bytes = std::uint64_t{256} << 20;
   std::optional<std::pair<int, int>> part;
   bool overwrite = false, dry_run = false;
   ProgressMode progress = ProgressMode::kAuto;
+};
+
+struct StatesArguments : FolderArguments {
+  std::string model;
+  InputArguments input;
+  TapRequest request;
+  EditArguments edits;
+  bool all = false;
+  Measure measure = Measure::kNorm;
+};
+/// How elements of a .npy of vectors are stored (sentence_transformers.quantize_embeddings).
+enum class VectorPrecision : std::uint8_t { kFloat32, kInt8, kUint8, kBinary, kUbinary };
+
+struct EmbedArguments : FolderArguments {
+  std::string model;
+  InputArguments input;
+  EmbedOptions options;
+  VectorPrecision precision = VectorPrecision::kFloat32;
   [[nodiscard]] bool npy() const { return output.ends_with(".npy"); }
 };
 struct SearchArguments {
@@ -112,19 +112,15 @@ struct ClusterArguments {
 /// Tokens shown of a prediction without --top-k.
 inline constexpr std::size_t kDefaultTopK = 5;
 
-struct LogitsArguments {
+struct LogitsArguments : FolderArguments {
   std::string model;
   InputArguments input;
   std::string positions = "all";
   std::uint64_t seed = 0;  ///< of sample:K
   EditArguments edits;
   std::optional<std::size_t> top_k;  ///< with `output`: nothing stores every score
-  std::string output;                ///< run folder; empty: picture or JSON lines
   DType save_dtype = DType::kF32;
-  std::uint64_t shard_bytes = std::uint64_t{256} << 20;
-  std::optional<std::pair<int, int>> part;
-  bool overwrite = false, dry_run = false, all = false;
-  ProgressMode progress = ProgressMode::kAuto;
+  bool all = false;
 };
 struct LensArguments {
   std::string model;
@@ -141,7 +137,7 @@ struct LensArguments {
   std::string output;  ///< the lens that training writes
   bool overwrite = false;
 };
-struct GenerateArguments {
+struct GenerateArguments : FolderArguments {
   std::string model;
   InputArguments input;
   TapRequest request;
@@ -149,11 +145,6 @@ struct GenerateArguments {
   GenerationFlags flags;
   std::int64_t max_new_tokens = 128;
   bool last_state = false;
-  std::string output;  ///< run folder; empty: text or JSON lines
-  std::uint64_t shard_bytes = std::uint64_t{256} << 20;
-  std::optional<std::pair<int, int>> part;
-  bool overwrite = false, dry_run = false;
-  ProgressMode progress = ProgressMode::kAuto;
 };
 struct VerifyArguments {
   std::string run;

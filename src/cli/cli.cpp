@@ -68,7 +68,8 @@ int run(const std::vector<std::string>& arguments, const Streams& streams) {
   const CommonArguments& common = invocation->common;
   const bool writes_run = std::visit(
       [](const auto& request) {
-        if constexpr (requires { request.shard_bytes; }) return !request.output.empty();
+        if constexpr (std::is_base_of_v<FolderArguments, std::decay_t<decltype(request)>>)
+          return !request.output.empty();
         return false;
       },
       invocation->request);
