@@ -120,7 +120,8 @@ TEST(TextStream, TokensWithoutTextAddNone) {
 }
 
 TEST(TextStream, PiecesAreTheTextOfAllTokensDecodedAtOnce) {
-  const std::string text = "The bank of the river: caf\xC3\xA9, \xE6\x97\xA5\xE6\x9C\xAC " + kEmojiText + "  tokens and layers";
+  const std::string text =
+      "The bank of the river: caf\xC3\xA9, \xE6\x97\xA5\xE6\x9C\xAC " + kEmojiText + "  tokens and layers";
   for (const char* name : {"byte_level", "unigram", "split_pattern"}) {
     const auto words = tokenizer(name);
     const auto encoded = words->encode(text, std::nullopt, {});
