@@ -5,7 +5,7 @@ import shutil
 import subprocess
 import tempfile
 
-from harness import BERT, GOLDEN, PLAIN, PROGRAM, ids_file, objects, run, test
+from harness import BERT, GOLDEN, PLAIN, PROGRAM, ROOT, floats, ids_file, objects, read_shard, run, test
 
 LLAMA = str(GOLDEN / "llama-lm-v5")
 T5 = str(GOLDEN / "t5-head-v4")
@@ -146,3 +146,65 @@ def a_plan_without_work():
         assert plan["rows"] == 3 and plan["cache"]["bytes"] > 0 and plan["cache"]["source_token_bytes"] > 0
         stored = run("generate", LLAMA, "-i", rows, "-o", f"{folder}/run", "--dry-run", "--json").stdout
         assert objects(stored)[0]["rows"] == 3 and not pathlib.Path(folder, "run").exists()
+
+
+@test
+def an_edit_is_there_in_every_step():
+    with tempfile.TemporaryDirectory() as folder:
+        rows = ids_file(folder, ROWS[:1])
+        flags = ["-i", rows, "--max-new-tokens", 5, "--ignore-eos"]
+
+        def written(name, *more):
+            """Outputs, and the states block by block, of the row as it is stored."""
+            run("generate", LLAMA, *flags, "--sites", "block.*.out,final", "-o", f"{folder}/{name}", "-q", *more)
+            return exported(f"{folder}/{name}", name)
+        plain, edit = written("plain"), ["--edit", "block.0.out:add:2=3"]
+        edited = written("edited", *edit)
+        (printed,) = objects(run("generate", LLAMA, *flags, *edit, "--json").stdout)
+        assert printed["output_ids"] == edited["output_ids"] != plain["output_ids"]
+        # The states are those that `states` gives for the whole sequence under the same edit.
+        whole = ids_file(folder, [{"ids": edited["input_ids"]}], "whole.jsonl")
+        run("states", LLAMA, "-i", whole, "--sites", "block.*.out,final", *edit, "-o", f"{folder}/states", "-q")
+        expected = exported(f"{folder}/states", "whole")
+        for site in ("block.0.out", "block.1.out", "final"):
+            distance = sum((a - b) ** 2 for a, b in zip(edited[site], expected[site], strict=True))
+            assert distance <= 1e-10 * sum(b * b for b in expected[site]), site
+        width = len(plain["final"]) // len(plain["input_ids"])
+        assert edited["final"][:2 * width] == plain["final"][:2 * width], "tokens before the edited one"
+        assert edited["final"][2 * width:3 * width] != plain["final"][2 * width:3 * width]
+        # Negative positions count from the prompt's end, others go on into what is written.
+        assert written("last", "--edit", "block.0.out:add:-1=3") == edited
+        later = written("later", "--edit", "block.0.out:add:4=3")
+        assert later["final"][:4 * width] == plain["final"][:4 * width]
+        assert later["final"][4 * width:5 * width] != plain["final"][4 * width:5 * width]
+
+
+@test
+def setting_what_is_there_changes_nothing():
+    with tempfile.TemporaryDirectory() as folder:
+        rows = ids_file(folder, ROWS[:1])
+        run("states", LLAMA, "-i", rows, "--sites", "block.0.out", "-o", f"{folder}/there", "-q")
+        flags = ["-i", rows, "--max-new-tokens", 5, "--ignore-eos", "--layers", "0,-1", "-q"]
+        run("generate", LLAMA, *flags, "-o", f"{folder}/plain")
+        for name, edit in (("same", f"set:0,1,2={folder}/there:0"), ("other", f"set:0,1,2=-1*{folder}/there:0")):
+            run("generate", LLAMA, *flags, "-o", f"{folder}/{name}", "--edit", f"block.0.out:{edit}")
+        assert shards(f"{folder}/same") == shards(f"{folder}/plain") != shards(f"{folder}/other")
+
+
+@test
+def chats_are_written_by_the_template():
+    with tempfile.TemporaryDirectory() as folder:
+        model = pathlib.Path(folder, "model")
+        shutil.copytree(ROOT / "tests/data/alice/causal", model)
+        (model / "chat_template.jinja").write_text(
+            "{% for m in messages %}{{ m.role }}: {{ m.content }}\n{% endfor %}{% if add_generation_prompt %}Alice:{% endif %}")
+
+        def made(*words):
+            rows = objects(run("generate", model, *words, "--max-new-tokens", 8, "--ignore-eos", "--json").stdout)
+            return [(row["prompt_ids"], row["output_ids"], row["text"]) for row in rows]
+        plain = made("system: Be brief.\nuser: Who are you?\nAlice:", "--no-special-tokens")
+        assert made("--chat", "--system", "Be brief.", "Who are you?") == plain
+        messages = [{"role": "system", "content": "Be brief."}, {"role": "user", "content": "Who are you?"}]
+        assert made("--chat", "-i", ids_file(folder, [{"messages": messages}])) == plain
+        assert made("--chat", "Who are you?") == made("user: Who are you?\nAlice:", "--no-special-tokens") != plain
+        assert made("Who are you?")[0][0] != plain[0][0]

@@ -228,6 +228,60 @@ def a_lens_is_refused_for_another_model():
         assert not pathlib.Path(folder, "b.lens").exists()
 
 
+def labels_of(folder, rows, *more):
+    return objects(run("logits", GOLDEN / folder, "-i", "-", "--input-format", "jsonl", "--json", *more,
+                       stdin="".join(json.dumps(row) + "\n" for row in rows)).stdout)
+
+
+def is_softmax(labels):
+    """Whether the probabilities of these labels are the softmax of their scores."""
+    powers = [math.exp(label["logit"]) for label in labels]
+    return all_near([label["p"] for label in labels], [power / sum(powers) for power in powers])
+
+
+@test
+def a_row_has_a_score_for_every_label():
+    rows = [{"ids": [3, 4, 5], "id": "first"}, {"ids": [7, 8, 9, 10]}]
+    for folder in ("bert-labels-v4", "distilbert-labels-v5", "gpt2-labels-v4", "opt-labels-v4"):
+        config = json.loads((GOLDEN / folder / "config.json").read_text())
+        names = config.get("id2label", {"0": "LABEL_0", "1": "LABEL_1"})
+        made = labels_of(folder, rows)
+        assert [list(row) for row in made] == [["row", "id", "labels"]] * 2
+        assert [(row["row"], row["id"]) for row in made] == [(0, "first"), (1, None)]
+        for row in made:
+            assert [label["label"] for label in row["labels"]] == [names[str(k)] for k in range(len(names))]
+            assert all(set(label) == {"label", "logit", "p"} for label in row["labels"])
+            assert abs(sum(label["p"] for label in row["labels"]) - 1) < 1e-5 and is_softmax(row["labels"]), folder
+        assert made[0]["labels"] != made[1]["labels"]
+        assert labels_of(folder, rows, "--threads", "1") == made
+        assert {**made[1], "row": 0} == labels_of(folder, rows[1:])[0]
+
+
+@test
+def labels_of_tokens_numbers_and_several_at_once():
+    (row,) = labels_of("bert-tokens-v5", [{"ids": [3, 4, 5]}])
+    assert list(row) == ["row", "id", "input_ids", "labels"] and row["input_ids"] == [3, 4, 5]
+    assert len(row["labels"]) == 3 and all(is_softmax(labels) for labels in row["labels"])
+    (row,) = labels_of("albert-labels-v5", [{"ids": [3, 4, 5]}])
+    assert [label["p"] for label in row["labels"]] == [None]
+    (row,) = labels_of("nomic_bert-labels-v5", [{"ids": [3, 4, 5]}])
+    sigmoids = [1 / (1 + math.exp(-label["logit"])) for label in row["labels"]]
+    assert all_near([label["p"] for label in row["labels"]], sigmoids) and not is_softmax(row["labels"])
+
+
+@test
+def labels_are_drawn_and_not_stored():
+    with tempfile.TemporaryDirectory() as folder:
+        rows = ids_file(folder, [{"ids": [3, 4, 5]}])
+        picture = run("logits", GOLDEN / "bert-labels-v4", "-i", rows).stdout
+        (row,) = labels_of("bert-labels-v4", [{"ids": [3, 4, 5]}])
+        best = sorted(row["labels"], key=lambda label: -label["logit"])
+        found = [picture.find(f"{100 * label['p']:.1f} %") for label in best]
+        assert -1 not in found and found == sorted(found), picture
+        error = run("logits", GOLDEN / "bert-labels-v4", "-i", rows, "-o", f"{folder}/run", expect=2).stderr
+        assert "--json" in error and not pathlib.Path(folder, "run").exists(), error
+
+
 @test
 def a_model_without_a_head_says_so():
     with tempfile.TemporaryDirectory() as folder:

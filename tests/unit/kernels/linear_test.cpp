@@ -123,6 +123,35 @@ TEST_P(Linear, ARowsBitsDoNotDependOnItsCompany) {
   }
 }
 
+TEST_P(Linear, RowsThatDoNotLieEndToEndHaveTheSameBits) {
+  struct Size {
+    std::int64_t inputs, outputs;
+  };
+  for (const Size size : {Size{384, 130}, {1536, 48}, {100, 37}, {64, 256}}) {
+    const Rows weights = random_rows(DType::kF32, size.outputs, size.inputs, 1, 0, 0, 0.1);
+    const auto linear = packed(weights, random_floats(size.outputs, 2), Activation::kGeluErf);
+    ASSERT_NE(linear, nullptr);
+    const Rows dense = random_rows(operand, 300, size.inputs, 3), apart = random_rows(operand, 300, size.inputs, 3, 5);
+    std::vector<std::int64_t> counts = {255, 256, 257, 271, 272, 273, 300};
+    for (std::int64_t rows = 1; rows <= 40; ++rows) counts.push_back(rows);
+    for (const DType type : {DType::kF32, operand}) {
+      for (const std::int64_t rows : counts) {
+        Rows expected(type, rows, size.outputs);
+        ASSERT_TRUE(backend->linear(*linear, dense.slice(0, rows), expected.mutable_view(), *scratch).ok());
+        for (const auto& [in, gap] : {std::pair(&dense, 3), std::pair(&apart, 0), std::pair(&apart, 70)}) {
+          Rows out(type, rows, size.outputs, gap);
+          ASSERT_TRUE(backend->linear(*linear, in->slice(0, rows), out.mutable_view(), *scratch).ok());
+          EXPECT_TRUE(out.gaps_intact());
+          int changed = 0;
+          for (std::int64_t row = 0; row < rows; ++row) changed += same_bytes(out, row, expected, row) ? 0 : 1;
+          EXPECT_EQ(changed, 0) << size.inputs << "x" << size.outputs << ", " << rows << " rows from a stride of "
+                                << in->stride << " to one of " << out.stride;
+        }
+      }
+    }
+  }
+}
+
 TEST(LinearControl, TheCheckCatchesAProductThatDependsOnTheNumberOfRows) {
   // Sums in two halves when there are many rows, in one chain when there are few: what libraries do to use more
   // registers.
