@@ -169,7 +169,10 @@ Status Generator::State::accept(GrowingRow& row, std::int32_t id) const {
   const std::vector<std::int32_t>& ends = options.config.eos_token_id;
   row.stopped = row.stopped || std::find(ends.begin(), ends.end(), id) != ends.end();
   row.ended = row.stopped || static_cast<std::int64_t>(row.ids.size()) - row.prompt_tokens == options.max_new_tokens;
-  return row.ended ? row.text.finish() : Status();
+  if (!row.ended) return {};
+  LAYERSCOPE_ASSIGN(const bool stop, row.text.finish());
+  row.stopped = row.stopped || stop;
+  return {};
 }
 
 GeneratedRow Generator::State::finished(GrowingRow& row) const {

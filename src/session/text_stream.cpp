@@ -45,11 +45,12 @@ Result<bool> TextStream::add(std::int32_t id) {
   return stopped_;
 }
 
-Status TextStream::finish() {
+Result<bool> TextStream::finish() {
   finished_ = true;
-  if (tokenizer_ == nullptr || stopped_) return {};
+  if (tokenizer_ == nullptr || stopped_) return stopped_;
   LAYERSCOPE_ASSIGN(text_, decoded(0, ids_.size()));
-  return {};
+  stopped_ = cut_at_stop(0);
+  return stopped_;
 }
 
 std::string TextStream::take() {

@@ -20,8 +20,9 @@ class TextStream {
 
   /// Adds a token. True if the text now holds one of the stops; it then ends before the first of them.
   [[nodiscard]] Result<bool> add(std::int32_t id);
-  /// No further tokens: what was held back belongs to the text. The text is now that of all tokens decoded at once.
-  [[nodiscard]] Status finish();
+  /// No further tokens: what was held back belongs to the text, which is now that of all tokens decoded at once. True
+  /// if it holds a stop, as after add.
+  [[nodiscard]] Result<bool> finish();
   /// What has come since the last call and cannot turn into a stop any more.
   [[nodiscard]] std::string take();
   [[nodiscard]] const std::string& text() const noexcept { return text_; }

@@ -97,6 +97,18 @@ TEST(TextStream, WhatWasNoStopAfterAllAppears) {
   EXPECT_EQ(stream.text(), "aaabbaa");
 }
 
+TEST(TextStream, AStopInWhatWasHeldBackEndsTheTextToo) {
+  const auto words = tokenizer();
+  const Texts stops = {"a"};
+  TextStream stream(words.get(), stops);
+  constexpr std::int32_t kAndHalfACharacter = 296;  // "a" and the first byte of two
+  EXPECT_EQ(read(stream, {kExclamation, kAndHalfACharacter}).pieces, (Texts{"!", ""}));
+  const Result<bool> stopped = stream.finish();
+  EXPECT_TRUE(stopped.ok() && *stopped);
+  EXPECT_EQ(stream.take(), "");
+  EXPECT_EQ(stream.text(), "!");
+}
+
 TEST(TextStream, TheFirstOfSeveralStopsEndsTheText) {
   const auto words = tokenizer();
   const Texts stops = {"b", "ab"};
