@@ -47,6 +47,7 @@ struct SideBlock {
   std::int64_t rows = 0, width = 0;
   std::vector<double> values;           ///< [rows, width]; holds every stored type exactly
   std::vector<std::int32_t> positions;  ///< of the rows, where positions were picked; else empty
+  std::vector<double> padding;          ///< [left + right, width] what a dump holds where it padded; else empty
 };
 
 class Side {
@@ -61,33 +62,30 @@ class Side {
   /// Every row it holds; empty for a model, which takes the rows it is given.
   [[nodiscard]] virtual const std::vector<SideRow>& rows() const noexcept = 0;
   /// The model behind it, if its blocks can be run; else null.
-  [[nodiscard]] virtual const Model* model() const noexcept = 0;
+  [[nodiscard]] virtual const Model* model() const noexcept { return nullptr; }
+  /// Changes of the stream that its model runs with, or null.
+  [[nodiscard]] virtual const EditPlan* edits() const noexcept { return nullptr; }
+  /// Blocks of each stack as far as its states tell; 0 where nothing is known.
+  [[nodiscard]] virtual std::array<int, 2> layers() const noexcept = 0;
+  /// What a reader has to know of it: rows without tokens, tensors that were not understood.
+  [[nodiscard]] virtual std::vector<std::string> notes() const { return {}; }
   /// blocks[row][site] of some rows: `rows` are rows() of this side, or any rows for a model. Errors: kDamage, kRuntime,
   /// kInput for rows that do not go with the model.
   [[nodiscard]] virtual Result<std::vector<std::vector<SideBlock>>> read(std::span<const SideRow> rows,
                                                                          std::span<const std::string> sites) const = 0;
 };
 
-/// A model as a side. `options.dtype` "f64" is the reference. Errors: those of Model::open and of the edits.
-struct ModelSideOptions {
-  OpenOptions open;
-  std::vector<Edit> edits;
-  int threads = 1;
-};
+/// A model as a side. Errors: those of the edits.
 [[nodiscard]] Result<std::unique_ptr<Side>> make_model_side(std::shared_ptr<const Model> model,
-                                                            const std::string& path, std::vector<Edit> edits,
-                                                            int threads);
+                                                            const std::vector<Edit>& edits, int threads);
 
-/// A run folder, its parts as one. Errors: those of open_run.
-[[nodiscard]] Result<std::unique_ptr<Side>> open_run_side(const std::string& folder, bool allow_incomplete);
+/// A run folder, its parts as one. `model`: what made it, if that is at hand; else null. Errors: those of open_run.
+[[nodiscard]] Result<std::unique_ptr<Side>> open_run_side(const std::string& folder,
+                                                          std::shared_ptr<const Model> model, bool allow_incomplete);
 
-/// A reference dump (docs/diff.md): FILE.safetensors or FILE.npz. `layers`: how many blocks each stack has, where that is
-/// known; else its highest state is taken for the top. Errors: kRuntime naming file and tensor for what is no dump, holes
-/// in a mask, shapes that do not fit; kResource for one that would not fit into memory.
-[[nodiscard]] Result<std::unique_ptr<Side>> open_dump_side(const std::string& path,
-                                                           const std::optional<std::array<int, 2>>& layers);
-
-/// True for a path that names a dump: it ends in .safetensors or .npz and is a file.
-[[nodiscard]] bool is_dump(const std::string& path);
+/// A reference dump (docs/diff.md): FILE.safetensors or FILE.npz. `like`: the sites of the model that it is held
+/// against, or null; without, its highest state is taken for the top of its stack. Errors: kRuntime naming file and
+/// tensor for what is no dump, for holes in a mask and shapes that do not go together; kResource.
+[[nodiscard]] Result<std::unique_ptr<Side>> open_dump_side(const std::string& path, const SiteTable* like);
 
 }  // namespace layerscope
