@@ -5,6 +5,7 @@
 #include <cstdint>
 #include <optional>
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include "analysis/difference.h"
@@ -36,9 +37,13 @@ struct DiffSite {
   double noise = 0;                       ///< relative L2 by which honest runs of these precisions differ here
   double token_noise = 0;                 ///< likewise, of a token's worst
   double times = 0;                       ///< how many times the noise the error is: the larger of site and worst token
-  std::optional<double> local;            ///< relative L2 of this block alone, run on B's input; nothing without a live side
-  std::optional<double> local_noise;      ///< by which honest runs of the block alone differ
-  double local_times = 0;                 ///< as `times`
+  // Of the block alone, run on B's input (A's, if only B is live); nothing without a live side.
+  std::optional<double> local;             ///< relative L2
+  std::optional<double> local_noise;       ///< by which honest runs of the block alone differ
+  double local_token = 0;                  ///< the worst token's relative L2,
+  double local_token_noise = 0;            ///< its noise,
+  std::int64_t local_row = -1, local_position = -1;  ///< and where it stands
+  double local_times = 0;                  ///< as `times`
   bool differs = false;                   ///< above the floor (or the tolerance)
   bool local_differs = false;             ///< the block itself does, whatever it inherits
 };

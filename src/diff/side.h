@@ -50,19 +50,26 @@ struct SideBlock {
   std::vector<double> padding;          ///< [left + right, width] what a dump holds where it padded; else empty
 };
 
+/// What decides a side's rounding.
+struct SidePrecision {
+  std::string dtype = "f32";   ///< "f32", "bf16" or "f64": what it computes in
+  std::string isa;             ///< of ours; empty where it is not ours
+  DType stored = DType::kF32;  ///< what its states went through on their way to us
+  bool ours = true;            ///< our engine, rather than one of which only the type of its states is known
+};
+
 class Side {
  public:
   virtual ~Side() = default;
   [[nodiscard]] virtual SideKind kind() const noexcept = 0;
   [[nodiscard]] virtual const std::string& path() const noexcept = 0;
-  /// What decides its rounding, for people: "f32, avx512", "stored as F16".
-  [[nodiscard]] virtual std::string detail() const = 0;
+  [[nodiscard]] virtual SidePrecision precision() const = 0;
   /// In the order of computation.
   [[nodiscard]] virtual const std::vector<SideSite>& sites() const noexcept = 0;
   /// Every row it holds; empty for a model, which takes the rows it is given.
   [[nodiscard]] virtual const std::vector<SideRow>& rows() const noexcept = 0;
   /// The model behind it, if its blocks can be run; else null.
-  [[nodiscard]] virtual const Model* model() const noexcept { return nullptr; }
+  [[nodiscard]] virtual std::shared_ptr<const Model> model() const { return nullptr; }
   /// Changes of the stream that its model runs with, or null.
   [[nodiscard]] virtual const EditPlan* edits() const noexcept { return nullptr; }
   /// Blocks of each stack as far as its states tell; 0 where nothing is known.

@@ -61,11 +61,13 @@ class DumpSide final : public Side {
 
   SideKind kind() const noexcept override { return SideKind::kDump; }
   const std::string& path() const noexcept override { return path_; }
-  std::string detail() const override {
+  SidePrecision precision() const override {
+    SidePrecision precision{.ours = false};
     for (const SideSite& site : sites_) {
-      if (site.hf_index) return "stored as " + std::string(dtype_name(site.dtype));
+      if (site.hf_index) precision.stored = site.dtype;
     }
-    return "";
+    if (precision.stored == DType::kBF16) precision.dtype = "bf16";
+    return precision;
   }
   const std::vector<SideSite>& sites() const noexcept override { return sites_; }
   const std::vector<SideRow>& rows() const noexcept override { return rows_; }

@@ -17,12 +17,13 @@ class ModelSide final : public Side {
   }
   SideKind kind() const noexcept override { return SideKind::kModel; }
   const std::string& path() const noexcept override { return model_->info().path; }
-  std::string detail() const override {
-    return model_->info().dtype + ", " + model_->info().isa + (edits_.empty() ? "" : ", edited");
+  SidePrecision precision() const override {
+    const ModelInfo& info = model_->info();
+    return {.dtype = info.dtype, .isa = info.isa, .stored = info.dtype == "f64" ? DType::kF64 : DType::kF32};
   }
   const std::vector<SideSite>& sites() const noexcept override { return sites_; }
   const std::vector<SideRow>& rows() const noexcept override { return rows_; }
-  const Model* model() const noexcept override { return model_.get(); }
+  std::shared_ptr<const Model> model() const override { return model_; }
   const EditPlan* edits() const noexcept override { return &edits_; }
   std::array<int, 2> layers() const noexcept override { return model_->sites().layers; }
   Result<std::vector<std::vector<SideBlock>>> read(std::span<const SideRow> rows,

@@ -55,16 +55,17 @@ class RunSide final : public Side {
 
   SideKind kind() const noexcept override { return SideKind::kRun; }
   const std::string& path() const noexcept override { return path_; }
-  std::string detail() const override {
+  SidePrecision precision() const override {
+    SidePrecision precision{.isa = manifest().isa};
     const Json config(manifest().config);
-    const Json* dtype = config.find("dtype");
-    const std::string computed = dtype != nullptr && dtype->string() != nullptr ? *dtype->string() + ", " : "";
-    const std::string stored = sites_.empty() ? "" : ", stored as " + std::string(dtype_name(sites_.front().dtype));
-    return computed + manifest().isa + stored;
+    if (const Json* dtype = config.find("dtype"); dtype != nullptr && dtype->string() != nullptr)
+      precision.dtype = *dtype->string();
+    if (!sites_.empty()) precision.stored = sites_.front().dtype;
+    return precision;
   }
   const std::vector<SideSite>& sites() const noexcept override { return sites_; }
   const std::vector<SideRow>& rows() const noexcept override { return rows_; }
-  const Model* model() const noexcept override { return model_.get(); }
+  std::shared_ptr<const Model> model() const override { return model_; }
   std::array<int, 2> layers() const noexcept override { return layers_; }
 
   Result<std::vector<std::vector<SideBlock>>> read(std::span<const SideRow> rows,
