@@ -1,5 +1,6 @@
 #include <filesystem>
 
+#include "base/parallel.h"
 #include "base/try.h"
 #include "cli/commands.h"
 #include "cli/diff_view.h"
