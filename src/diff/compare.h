@@ -21,8 +21,8 @@ struct DiffOptions {
 
 /// How many times the noise floor a site must be off, and a single token, before that is a difference
 /// (docs/decisions/0015-when-two-runs-differ.md).
-inline constexpr double kNoiseTimes = 8;
-inline constexpr double kTokenTimes = 16;
+inline constexpr double kNoiseTimes = 4;
+inline constexpr double kTokenTimes = 8;
 
 /// Compares A with B. Sides that cannot be compared are a verdict, not an error. Errors: those of the sides and of
 /// align(); kUsage for a request that no site meets.

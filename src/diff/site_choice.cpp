@@ -55,7 +55,15 @@ Result<SiteChoice> choose_sites(const Side& a, const Side& b, const std::string&
     LAYERSCOPE_ASSIGN(wanted, parse_layers(layers, counts));
   }
   const std::vector<std::string_view> globs = split_list(sites);
+  // Where the last block's output is the final state too, the one name is enough.
+  const auto is_alias = [&](const SideSite& site) {
+    return std::ranges::any_of(first.sites(), [&](const SideSite& other) {
+      return &other > &site && other.hf_index && other.hf_index == site.hf_index && other.stack == site.stack &&
+             find_site(second, other.name) != nullptr;
+    });
+  };
   const auto is_wanted = [&](const SideSite& site) {
+    if (sites.empty() && is_alias(site)) return false;
     if (!asked) {
       const bool held = first.kind() != SideKind::kModel || second.kind() != SideKind::kModel;
       return site.hf_index.has_value() || held;
