@@ -103,10 +103,10 @@ std::string wrapped(std::string_view text, std::size_t columns) {
 std::string worst_line(const DiffReport& report) {
   const auto worst = std::ranges::max_element(report.sites, {}, [](const DiffSite& site) { return site.times; });
   if (worst == report.sites.end() || worst->worst_row < 0) return "";
-  return fmt::format("worst token: row {}, position {}, element {} of {}: relative {}, at most {} ulps there and {} in "
-                     "the middle",
-                     worst->worst_row, worst->worst_position, worst->error.worst_dimension, worst->site,
-                     short_number(worst->error.worst_token_rel), worst->error.max_ulps, worst->error.median_ulps);
+  return fmt::format("worst token: row {}, position {} of {}, most in element {}: relative {}; ulps of all elements there: "
+                     "median {}, most {}",
+                     worst->worst_row, worst->worst_position, worst->site, worst->error.worst_dimension,
+                     short_number(worst->error.worst_token_rel), worst->error.median_ulps, worst->error.max_ulps);
 }
 
 }  // namespace

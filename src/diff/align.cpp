@@ -105,7 +105,8 @@ class Aligner {
     for (const DiffInput& text : texts) {
       auto tokens = side.model()->tokenize(text.row, options);
       if (!tokens)
-        return Error{tokens.error().code, "row " + std::to_string(text.number) + ": " + tokens.error().message};
+        return Error{tokens.error().code,
+                     side.path() + ": row " + std::to_string(text.number) + ": " + tokens.error().message};
       rows.push_back({.number = text.number, .tokens = std::move(tokens).value()});
     }
     return rows;

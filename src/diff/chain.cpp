@@ -60,7 +60,7 @@ void add_stack(const Model& model, StackId stack, std::span<const std::string> k
   const auto count = static_cast<int>(blocks.size());
   const std::string final = prefixed(model, stack, "final"), encoder = prefixed(model, StackId::kEncoder, "final");
   const std::string top = prefixed(model, stack, "block." + std::to_string(count - 1) + ".out");
-  const bool ends_alone = contains(known, top) && contains(known, final) && contains(wanted, final);
+  const bool ends_alone = contains(known, top) && contains(known, final) && contains(wanted, top) && contains(wanted, final);
   for (int i = 0; i < count; ++i) {
     const Block& block = blocks[static_cast<std::size_t>(i)];
     ChainLink link{.stack = stack, .block = i, .experts = has_experts(block)};

@@ -18,6 +18,8 @@ namespace {
 
 constexpr std::size_t kHeldBytes = std::size_t{128} << 20;  // values of the rows that are looked at together, a side
 constexpr std::size_t kHeatRows = 12;
+constexpr std::size_t kSuspectTokens = 128;
+constexpr double kBeyondDoubt = 1000;  // times a floor that another input would not lift to that
 
 using Blocks = std::vector<std::vector<SideBlock>>;
 
@@ -67,6 +69,10 @@ class Comparison {
       LAYERSCOPE_TRY(measure_noise());
     }
     judge(report_);
+    if (meter_ != nullptr && !report_.tolerance) {
+      LAYERSCOPE_TRY(measure_suspects());
+      judge(report_);
+    }
     point_at_tokens(aligned);
     if (model_ != nullptr && report_.verdict == Verdict::kDiffers) {
       LAYERSCOPE_TRY(look_for_causes());
@@ -324,18 +330,18 @@ class Comparison {
       if (model_->sites().find(name) != nullptr) measured.push_back(name);
     }
     NoiseSample sample{sample_rows(*model_, rows), measured, known_, options_.threads};
-    LAYERSCOPE_ASSIGN(const auto meter, NoiseMeter::open(model_, sample));
-    if (!meter->has_reference())
+    LAYERSCOPE_ASSIGN(meter_, NoiseMeter::open(model_, sample));
+    if (!meter_->has_reference())
       report_.notes.emplace_back("the model is too large for a float64 run: the noise floor comes from another order of "
                                  "summation alone");
-    LAYERSCOPE_ASSIGN(const NoiseTable of_live, meter->measure(live_->precision()));
+    LAYERSCOPE_ASSIGN(const NoiseTable of_live, meter_->measure(live_->precision()));
     NoiseTable of_other;
     const auto second = other().model();
     if (second != nullptr && second != model_ && second->info().path != model_->info().path) {
       LAYERSCOPE_ASSIGN(const auto own, NoiseMeter::open(second, std::move(sample)));
       LAYERSCOPE_ASSIGN(of_other, own->measure(other().precision()));
     } else {
-      LAYERSCOPE_ASSIGN(of_other, meter->measure(other().precision()));
+      LAYERSCOPE_ASSIGN(of_other, meter_->measure(other().precision()));
     }
     for (DiffSite& site : report_.sites) {
       const auto floor_in = [&](const std::map<std::string, Floor>& table) {
@@ -352,6 +358,45 @@ class Comparison {
       site.local_token_noise = local.token;
     }
     return {};
+  }
+
+  /// Rounding depends on what a part reads: those that seem to differ are measured on the other side's own input.
+  Status measure_suspects() {
+    std::vector<const SideRow*> all;
+    const bool b_is_other = live_ == &a_;
+    for (const RowPair& pair : pairs_) all.push_back(b_is_other ? &pair.b : &pair.a);
+    for (const ChainLink& link : chain_) {
+      const auto suspect = std::ranges::find_if(report_.sites, [&](const DiffSite& site) {
+        return site.local_differs && std::ranges::find(link.outputs, site.site) != link.outputs.end();
+      });
+      if (suspect == report_.sites.end() || suspect->local_times > kBeyondDoubt) continue;
+      const std::vector<SideRow> rows = rows_with(all, suspect->local_row);
+      LAYERSCOPE_ASSIGN(const Blocks states, other().read(rows, known_));
+      LAYERSCOPE_ASSIGN(const auto of_live, meter_->measure_part(live_->precision(), link, rows, states, known_));
+      LAYERSCOPE_ASSIGN(const auto of_other, meter_->measure_part(other().precision(), link, rows, states, known_));
+      for (DiffSite& site : report_.sites) {
+        const auto one = of_live.find(site.site), two = of_other.find(site.site);
+        if (one == of_live.end() && two == of_other.end()) continue;
+        const Floor floor = together(one == of_live.end() ? Floor{} : one->second, two == of_other.end() ? Floor{} : two->second);
+        site.local_noise = std::max(site.local_noise.value_or(0), floor.all);
+        site.local_token_noise = std::max(site.local_token_noise, floor.token);
+      }
+    }
+    return {};
+  }
+
+  /// A few rows, among them the one of that number.
+  static std::vector<SideRow> rows_with(const std::vector<const SideRow*>& all, std::int64_t number) {
+    std::vector<SideRow> rows;
+    std::size_t tokens = 0;
+    for (const bool wanted : {true, false}) {
+      for (const SideRow* row : all) {
+        if ((row->number == number) != wanted || (!rows.empty() && tokens > kSuspectTokens)) continue;
+        tokens += row->tokens.main.ids.size();
+        rows.push_back(*row);
+      }
+    }
+    return rows;
   }
 
   /// Other tokens come before everything else that differs.
@@ -379,6 +424,7 @@ class Comparison {
   std::vector<Sum> sums_, local_;
   std::vector<bool> has_local_;
   std::int64_t aside_ = 0;
+  std::unique_ptr<NoiseMeter> meter_;  // of the live side; null without one
 };
 
 }  // namespace

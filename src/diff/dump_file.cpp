@@ -15,7 +15,7 @@ namespace layerscope {
 
 bool is_dump(const std::string& path) {
   std::error_code error;
-  return (path.ends_with(".safetensors") || path.ends_with(".npz")) && std::filesystem::is_regular_file(path, error);
+  return (path.ends_with(".safetensors") || path.ends_with(".npz")) && !std::filesystem::is_directory(path, error);
 }
 
 Result<std::unique_ptr<DumpFile>> DumpFile::open(const std::string& path) {

@@ -23,7 +23,7 @@ class Search {
   Status run() {
     std::size_t searched = 0, left_out = 0;
     for (DiffSite& site : report_.sites) {
-      if (!site.local_differs) continue;
+      if (!site.local_differs || site.local_times <= report_.times) continue;  // rounding has no cause
       const auto link = std::ranges::find_if(given_.chain, [&](const ChainLink& one) {
         return std::ranges::find(one.outputs, site.site) != one.outputs.end();
       });
