@@ -43,7 +43,12 @@ struct Sum {
 class Comparison {
  public:
   Comparison(const Side& a, const Side& b, const DiffOptions& options)
-      : a_(a), b_(b), options_(options), live_(a.model() != nullptr ? &a : b.model() != nullptr ? &b : nullptr) {
+      : a_(a),
+        b_(b),
+        options_(options),
+        live_(a.model() != nullptr   ? &a
+              : b.model() != nullptr ? &b
+                                     : nullptr) {
     if (live_ != nullptr) model_ = live_->model();
   }
 
@@ -55,7 +60,8 @@ class Comparison {
     LAYERSCOPE_ASSIGN(SiteChoice choice, choose_sites(a_, b_, options_.layers, options_.sites));
     LAYERSCOPE_ASSIGN(Alignment aligned, align(a_, b_, options_.texts, options_.tokenize));
     take(aligned);
-    if (choice.incomparable.empty() && pairs_.empty() && report_.ids_equal) choice.incomparable = "they have no row in common";
+    if (choice.incomparable.empty() && pairs_.empty() && report_.ids_equal)
+      choice.incomparable = "they have no row in common";
     if (!choice.incomparable.empty()) return incomparable(choice.incomparable);
     sites_ = std::move(choice.sites);
     prepare();
@@ -138,7 +144,8 @@ class Comparison {
     }
     std::vector<std::string> whole;  // every token is there
     for (const std::string& name : all) {
-      if (find_site(other(), name)->unit == StoredUnit::kTokens || find_site(other(), name)->unit == StoredUnit::kProbs) whole.push_back(name);
+      if (find_site(other(), name)->unit == StoredUnit::kTokens || find_site(other(), name)->unit == StoredUnit::kProbs)
+        whole.push_back(name);
     }
     chain_ = chain_of(*model_, whole, names_);
     for (const ChainLink& link : chain_) {
@@ -185,7 +192,8 @@ class Comparison {
       begin_text(pairs[i]);
       for (std::size_t s = 0; s < names_.size(); ++s) {
         const int block = model_ == nullptr ? 0 : block_of_site(model_->sites(), names_[s]);
-        LAYERSCOPE_TRY(add_row(i, s, a[i][s], b[i][s], pairs[i], [&](std::size_t t) { return undecided.counts(i, t, block); }));
+        LAYERSCOPE_TRY(
+            add_row(i, s, a[i][s], b[i][s], pairs[i], [&](std::size_t t) { return undecided.counts(i, t, block); }));
       }
     }
     for (const ChainLink& link : chain_) {
@@ -194,8 +202,9 @@ class Comparison {
         const std::size_t s = index_of(names_, link.outputs[o]);
         const int block = block_of_site(model_->sites(), names_[s]);
         for (std::size_t i = 0; i < pairs.size(); ++i) {
-          LAYERSCOPE_TRY(add_local(s, own[i][o], others[i][s], rows[i].number, report_.texts[first_text + i],
-                                   [&](std::size_t t) { return undecided.counts_alone(i, t, link.experts ? link.block : block); }));
+          LAYERSCOPE_TRY(add_local(
+              s, own[i][o], others[i][s], rows[i].number, report_.texts[first_text + i],
+              [&](std::size_t t) { return undecided.counts_alone(i, t, link.experts ? link.block : block); }));
         }
       }
     }
@@ -247,7 +256,8 @@ class Comparison {
     DiffText& text = report_.texts.back();
     double difference = 0, size = 0;
     for (std::size_t t = 0; t < static_cast<std::size_t>(b->rows); ++t) {
-      const auto of_a = std::span(a->values).subspan(t * width, width), of_b = std::span(b->values).subspan(t * width, width);
+      const auto of_a = std::span(a->values).subspan(t * width, width),
+                 of_b = std::span(b->values).subspan(t * width, width);
       double error = 0;
       if (counts(t)) {
         error = sums_[s].add(of_a, of_b, pair.b.number, static_cast<std::int64_t>(t));
@@ -285,8 +295,8 @@ class Comparison {
     const auto shape = [](const SideBlock& block) {
       return "[" + std::to_string(block.rows) + ", " + std::to_string(block.width) + "]";
     };
-    return Error{ErrorCode::kRuntime, "site " + names_[s] + " of row " + std::to_string(pair.b.number) + " is " + shape(a) +
-                                          " in " + a_.path() + " and " + shape(b) + " in " + b_.path()};
+    return Error{ErrorCode::kRuntime, "site " + names_[s] + " of row " + std::to_string(pair.b.number) + " is " +
+                                          shape(a) + " in " + a_.path() + " and " + shape(b) + " in " + b_.path()};
   }
 
   void finish_sites() {
@@ -332,8 +342,9 @@ class Comparison {
     NoiseSample sample{sample_rows(*model_, rows), measured, known_, options_.threads};
     LAYERSCOPE_ASSIGN(meter_, NoiseMeter::open(model_, sample));
     if (!meter_->has_reference())
-      report_.notes.emplace_back("the model is too large for a float64 run: the noise floor comes from another order of "
-                                 "summation alone");
+      report_.notes.emplace_back(
+          "the model is too large for a float64 run: the noise floor comes from another order of "
+          "summation alone");
     LAYERSCOPE_ASSIGN(const NoiseTable of_live, meter_->measure(live_->precision()));
     NoiseTable of_other;
     const auto second = other().model();
@@ -377,7 +388,8 @@ class Comparison {
       for (DiffSite& site : report_.sites) {
         const auto one = of_live.find(site.site), two = of_other.find(site.site);
         if (one == of_live.end() && two == of_other.end()) continue;
-        const Floor floor = together(one == of_live.end() ? Floor{} : one->second, two == of_other.end() ? Floor{} : two->second);
+        const Floor floor =
+            together(one == of_live.end() ? Floor{} : one->second, two == of_other.end() ? Floor{} : two->second);
         site.local_noise = std::max(site.local_noise.value_or(0), floor.all);
         site.local_token_noise = std::max(site.local_token_noise, floor.token);
       }
@@ -407,7 +419,12 @@ class Comparison {
   }
 
   Status look_for_causes() {
-    const Suspects suspects{.model = *model_, .other = other(), .chain = chain_, .known = known_, .pairs = pairs_, .b_is_other = live_ == &a_};
+    const Suspects suspects{.model = *model_,
+                            .other = other(),
+                            .chain = chain_,
+                            .known = known_,
+                            .pairs = pairs_,
+                            .b_is_other = live_ == &a_};
     return add_causes(suspects, report_);
   }
 

@@ -14,11 +14,11 @@ namespace layerscope {
 namespace {
 
 constexpr std::int64_t kSampleTokens = 256;
-constexpr double kSampleProducts = 2e10;        // multiplications of the float64 run: seconds
+constexpr double kSampleProducts = 2e10;  // multiplications of the float64 run: seconds
 constexpr std::int64_t kLeastTokens = 16;
-constexpr double kMostReferenceBytes = 16e9;    // of weights in float64
+constexpr double kMostReferenceBytes = 16e9;  // of weights in float64
 constexpr std::int64_t kMostDecoderTokens = 64;
-constexpr double kMeanRounding = 0.5;           // root mean square of rounding errors, in unit roundoffs, with room
+constexpr double kMeanRounding = 0.5;  // root mean square of rounding errors, in unit roundoffs, with room
 
 void raise(Floor& floor, const Difference& difference) {
   floor.all = std::max(floor.all, difference.rel_l2);
@@ -163,18 +163,17 @@ Status NoiseMeter::add(const Model& other, DType stored, NoiseTable& table) cons
   for (std::size_t s = 0; s < sample_.sites.size(); ++s) {
     const std::string& site = sample_.sites[s];
     const int block = block_of_site(sites, site);
-    raise(table.from_tokens[site], distance(whole, s, states_, index_of(names_, site), [&](std::size_t row, std::size_t t) {
-            return undecided_.counts(row, t, block);
-          }));
+    raise(table.from_tokens[site],
+          distance(whole, s, states_, index_of(names_, site),
+                   [&](std::size_t row, std::size_t t) { return undecided_.counts(row, t, block); }));
   }
   const Blocks read = stored_as(states_, stored);
   for (const ChainLink& link : chain_of(other, names_, sample_.sites)) {
     LAYERSCOPE_ASSIGN(const Blocks part, run_link(other, link, sample_.rows, read, names_, options));
     for (std::size_t s = 0; s < link.outputs.size(); ++s) {
       raise(table.alone[link.outputs[s]],
-            distance(part, s, states_, index_of(names_, link.outputs[s]), [&](std::size_t row, std::size_t t) {
-              return undecided_.counts_alone(row, t, link.block);
-            }));
+            distance(part, s, states_, index_of(names_, link.outputs[s]),
+                     [&](std::size_t row, std::size_t t) { return undecided_.counts_alone(row, t, link.block); }));
     }
   }
   return {};

@@ -26,9 +26,9 @@ struct NoiseTable {
 
 /// What floors are measured on.
 struct NoiseSample {
-  std::vector<SideRow> rows;         ///< a bounded part of the rows that are compared
-  std::vector<std::string> sites;    ///< those that are compared,
-  std::vector<std::string> known;    ///< and those that blocks may start from
+  std::vector<SideRow> rows;       ///< a bounded part of the rows that are compared
+  std::vector<std::string> sites;  ///< those that are compared,
+  std::vector<std::string> known;  ///< and those that blocks may start from
   int threads = 1;
 };
 /// A part of `rows` with about as many tokens as the model's size allows, whole rows as far as possible.
@@ -62,7 +62,8 @@ class NoiseMeter {
   Undecided undecided_;
 };
 
-/// A rule of thumb where there is no model to measure with: what `depth` blocks of rounding to the coarser type add up to.
+/// A rule of thumb where there is no model to measure with: what `depth` blocks of rounding to the coarser type add up
+/// to.
 [[nodiscard]] Floor estimated_floor(const SidePrecision& a, const SidePrecision& b, int depth) noexcept;
 
 /// Relative size of rounding to a type: half the distance of neighbours at 1.
