@@ -25,7 +25,9 @@ ALLOWED = {
     "hub": ["base", "checkpoint"],
     "session": ["base", "spec", "analysis", "family", "checkpoint", "tokenizer", "backend", "tap", "engine"],
     "job": ["base", "spec", "tap", "engine", "tokenizer", "session", "store", "analysis"],
-    "cli": ["base", "spec", "tap", "store", "analysis", "session", "hub", "job"],
+    "diff": ["base", "spec", "tap", "checkpoint", "family", "tokenizer", "analysis", "backend", "engine", "session",
+             "store", "job", "kernels/scalar.h"],
+    "cli": ["base", "spec", "tap", "store", "analysis", "session", "hub", "job", "diff"],
 }
 PUBLIC = "layerscope"
 INCLUDE = re.compile(r'^\s*#\s*include\s*([<"])([^>"]+)[>"]')
