@@ -48,6 +48,7 @@ struct AttentionChange {
   bool cyclic_heads = false;          ///< query head h reads key head h % kv_heads
   bool heads_outside = false;         ///< [heads, tokens, d_v] is read as [tokens, heads * d_v]
   bool bias_scaled = false;           ///< the distances' term is scaled as the products are
+  bool bias_mirrored = false;         ///< the distances' term is that of the opposite distance
   Rounding operands = Rounding::kNone;  ///< queries, keys, values
   Rounding scores = Rounding::kNone, probabilities = Rounding::kNone, output = Rounding::kNone;
   friend bool operator==(const AttentionChange&, const AttentionChange&) = default;

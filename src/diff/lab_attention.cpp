@@ -64,8 +64,9 @@ void lab_attention(const AttentionArguments& a, const AttentionChange& change, c
                    k[static_cast<std::size_t>(j * a.k.width + kv_head * a.d_qk + i)];
         score = pass(change.scores, score) * a.scale;
         if (a.softcap > 0) score = a.softcap * std::tanh(score / a.softcap);
+        const std::int64_t distance = change.bias_mirrored ? position - j : j - position;
         if (a.bias != nullptr)
-          score += static_cast<double>(a.bias->table[head * a.bias->stride + a.bias->zero + j - position]) *
+          score += static_cast<double>(a.bias->table[head * a.bias->stride + a.bias->zero + distance]) *
                    (change.bias_scaled ? static_cast<double>(a.scale) : 1.0);
         if (seen.blind) score = 0;
         p[static_cast<std::size_t>(j)] = pass(change.scores, score);
