@@ -16,7 +16,7 @@ namespace layerscope {
 namespace {
 
 constexpr std::int64_t kMostPositions = std::int64_t{1} << 26;  // elements of a table that is copied
-constexpr double kExactWork = 2e8;                              // products up to which float64 loops are quick enough
+constexpr double kExactWork = 4e7;                              // products up to which float64 loops are quick enough
 
 std::string slot_elsewhere(const std::string& slot, std::int64_t block) {
   constexpr std::string_view kOwn = "block.0.";
@@ -246,6 +246,19 @@ Result<std::vector<double>> BlockLab::run_on(const Backend& inner, const BlockSe
 Result<std::vector<double>> BlockLab::run(const BlockSetup& setup, const std::string& site) const {
   ++runs_;
   return run_on(*backend_, setup, site);
+}
+
+std::optional<double> BlockLab::inside_error(const std::string& site) const {
+  std::vector<double> theirs;
+  const std::string name = site_name(site);
+  for (const BlockEvidence::Row& row : rows_) {
+    const auto found = row.inside.find(name);
+    if (found == row.inside.end()) return std::nullopt;
+    theirs.insert(theirs.end(), found->second.begin(), found->second.end());
+  }
+  const auto ours = run(base_, "block.0." + site);
+  if (!ours || ours->size() != theirs.size() || ours->empty()) return std::nullopt;
+  return mean_distance(*ours, theirs, static_cast<std::int64_t>(theirs.size()) / tokens_);
 }
 
 double BlockLab::distance(const std::vector<double>& output) const {

@@ -42,6 +42,9 @@ class BlockLab {
   [[nodiscard]] double distance(const std::vector<double>& output) const;
   /// distance(run(setup)), infinite where the setup cannot be run.
   [[nodiscard]] double error(const BlockSetup& setup) const;
+  /// How far our values at a site within the part ("attn.z") are from the other side's, measured as `distance`; nothing
+  /// where the other side does not say. Ours are made from the other side's input of the part.
+  [[nodiscard]] std::optional<double> inside_error(const std::string& site) const;
   /// The other side's values, [tokens, width of the output].
   [[nodiscard]] const std::vector<double>& expected() const noexcept { return expected_; }
   [[nodiscard]] std::int64_t output_width() const noexcept { return output_width_; }

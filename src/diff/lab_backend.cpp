@@ -1,5 +1,6 @@
 #include "diff/lab_backend.h"
 
+#include <algorithm>
 #include <cmath>
 
 #include "base/half.h"
@@ -33,7 +34,9 @@ namespace {
 
 // A product whose activation is done behind it, so that something may come between the two.
 struct LabLinear final : PackedLinear {
-  std::unique_ptr<PackedLinear> product;
+  std::unique_ptr<PackedLinear> product;  // null in float64:
+  std::vector<double> transposed;         // [inputs, outputs]
+  std::vector<float> bias;
   Activation activation = Activation::kNone;
 };
 
@@ -68,6 +71,36 @@ class RowsCopy {
   std::vector<std::byte> memory_;
   MutableRows rows_;
 };
+
+std::vector<double> transposed(std::span<const MatrixView> parts, std::int64_t inputs, std::int64_t outputs) {
+  std::vector<double> values(static_cast<std::size_t>(inputs * outputs));
+  std::int64_t first = 0;
+  for (const MatrixView& part : parts) {
+    for (std::int64_t o = 0; o < part.outputs; ++o) {
+      for (std::int64_t i = 0; i < part.inputs; ++i)
+        values[static_cast<std::size_t>(i * outputs + first + o)] =
+            load_element<double>(part.dtype, part.data, o * part.output_stride + i * part.input_stride);
+    }
+    first += part.outputs;
+  }
+  return values;
+}
+
+// Output beside output, so that the compiler may do several at once.
+void product(const LabLinear& weights, const RowsView& in, const MutableRows& out) {
+  const auto outputs = static_cast<std::size_t>(weights.outputs);
+  std::vector<double> sums(outputs);
+  for (std::int64_t row = 0; row < in.rows; ++row) {
+    std::fill(sums.begin(), sums.end(), 0.0);
+    for (std::int64_t i = 0; i < in.width; ++i) {
+      const double value = at(in, row, i);
+      const double* column = weights.transposed.data() + static_cast<std::size_t>(i) * outputs;
+      for (std::size_t o = 0; o < outputs; ++o) sums[o] += value * column[o];
+    }
+    for (std::size_t o = 0; o < outputs; ++o)
+      put(out, row, static_cast<std::int64_t>(o), weights.bias.empty() ? sums[o] : sums[o] + weights.bias[o]);
+  }
+}
 
 // A norm with a change, in float64. Input and output may be the same memory.
 void changed_norm(const NormView& norm, const NormChange& change, const RowsView& in, const MutableRows& out) {
@@ -148,12 +181,15 @@ void LabBackend::name(const Stack& stack, const StackWeights& weights) {
 Result<std::unique_ptr<PackedLinear>> LabBackend::pack(std::span<const MatrixView> parts, std::span<const float> bias,
                                                        Activation activation) const {
   auto packed = std::make_unique<LabLinear>();
-  LAYERSCOPE_ASSIGN(packed->product, inner_.pack(parts, bias, Activation::kNone));
   packed->activation = activation;
-  packed->inputs = packed->product->inputs;
-  packed->outputs = packed->product->outputs;
-  packed->grain = packed->product->grain;
-  packed->bytes = packed->product->bytes;
+  packed->inputs = parts.empty() ? 0 : parts.front().inputs;
+  for (const MatrixView& part : parts) packed->outputs += part.outputs;
+  if (info().stream == DType::kF64) {
+    packed->bias.assign(bias.begin(), bias.end());
+    packed->transposed = transposed(parts, packed->inputs, packed->outputs);
+  } else {
+    LAYERSCOPE_ASSIGN(packed->product, inner_.pack(parts, bias, Activation::kNone));
+  }
   return std::unique_ptr<PackedLinear>(std::move(packed));
 }
 
@@ -162,14 +198,19 @@ Status LabBackend::linear(const PackedLinear& weights, const RowsView& in, const
   const auto& packed = static_cast<const LabLinear&>(weights);
   const auto module = modules_.find(&weights);
   const auto change = module == modules_.end() ? setup_.products.end() : setup_.products.find(module->second);
+  const auto multiply = [&](const RowsView& from) -> Status {
+    if (packed.product) return inner_.linear(*packed.product, from, out, scratch);
+    product(packed, from, out);
+    return {};
+  };
   if (change == setup_.products.end()) {
-    LAYERSCOPE_TRY(inner_.linear(*packed.product, in, out, scratch));
+    LAYERSCOPE_TRY(multiply(in));
     if (packed.activation != Activation::kNone) inner_.activate(packed.activation, out.view(), out);
     return {};
   }
   const RowsCopy input(in);
   round_rows(change->second.input, input.rows());
-  LAYERSCOPE_TRY(inner_.linear(*packed.product, input.rows().view(), out, scratch));
+  LAYERSCOPE_TRY(multiply(input.rows().view()));
   round_rows(change->second.output, out);
   if (packed.activation == Activation::kNone) return {};
   inner_.activate(packed.activation, out.view(), out);
@@ -177,9 +218,9 @@ Status LabBackend::linear(const PackedLinear& weights, const RowsView& in, const
   return {};
 }
 
-Status LabBackend::linear_steps(const PackedLinear& weights, OutputRange outputs, const RowsView& in,
-                                const MutableRows& out, Scratch& scratch) const {
-  return inner_.linear_steps(*static_cast<const LabLinear&>(weights).product, outputs, in, out, scratch);
+Status LabBackend::linear_steps(const PackedLinear&, OutputRange, const RowsView&, const MutableRows&,
+                                Scratch&) const {
+  return Error{ErrorCode::kUsage, "a laboratory has no single-token steps"};
 }
 
 void LabBackend::norm(const NormView& norm, const RowsView& in, const MutableRows& out) const noexcept {
