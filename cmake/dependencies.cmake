@@ -2,6 +2,7 @@ find_package(Threads REQUIRED)
 find_package(fmt REQUIRED)
 find_package(CLI11 REQUIRED)
 find_package(simdjson REQUIRED)
+find_package(ZLIB REQUIRED)
 
 # oneDNN runs on OpenMP; workers set their own thread count to one.
 find_package(OpenMP REQUIRED COMPONENTS CXX)

@@ -6,7 +6,7 @@ set -euo pipefail
 minimum_cargo=1.85  # the tokenizers crate asks for it; Debian's plain cargo is older
 
 # ocl-icd-opencl-dev: libdnnl-dev's CMake configuration asks for it without depending on it.
-build=(ca-certificates g++ cmake ninja-build ccache pkg-config libdnnl-dev ocl-icd-opencl-dev libhwy-dev libsimdjson-dev libcli11-dev
+build=(ca-certificates g++ cmake ninja-build ccache pkg-config libdnnl-dev ocl-icd-opencl-dev libhwy-dev libsimdjson-dev zlib1g-dev libcli11-dev
        libfmt-dev libxxhash-dev)
 python=(python3 python3-venv)
 tests=(libgtest-dev libgmock-dev)

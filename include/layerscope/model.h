@@ -16,8 +16,9 @@
 namespace layerscope {
 
 struct OpenOptions {
-  std::string dtype =
-      "f32";  ///< "f32": everything in float32; "bf16": weights and inputs of matrix products in bfloat16
+  /// "f32": everything in float32; "bf16": weights and inputs of matrix products in bfloat16; "f64": plain loops in
+  /// float64, whatever `isa` says, a yardstick that takes its time
+  std::string dtype = "f32";
   std::string device = "cpu";
   std::string isa;                         ///< force a lower instruction set; empty: the best of the machine
   bool weights = true;                     ///< false: only config, names and shapes (inspect, tokenize)

@@ -62,6 +62,8 @@ Result<CommonArguments> common_arguments(const Words& words, const Environment& 
   if (common.color && common.no_color) return usage("--color and --no-color: only one of them can hold");
   if (common.device != "cpu")
     return usage(fmt::format("--device {}: not built into this program (built: cpu)", common.device));
+  if (common.dtype == "f64" && words.command != Command::kDiff)
+    return usage("--dtype f64: a yardstick for diff; other commands take f32 or bf16");
   if (words.given(Flag::kThreads)) {
     LAYERSCOPE_ASSIGN(common.threads, integer<int>(Flag::kThreads, words.text(Flag::kThreads, ""), 1, 4096));
   }

@@ -146,6 +146,19 @@ struct GenerateArguments : FolderArguments {
   std::int64_t max_new_tokens = 128;
   bool last_state = false;
 };
+/// One side of `diff`.
+struct DiffSideArguments {
+  std::string path;  ///< a model folder or hub name, a run folder, or a reference dump
+  OpenOptions open;
+  EditArguments edits;
+};
+struct DiffArguments {
+  DiffSideArguments a, b;
+  InputArguments input;  ///< nothing to read if a side has rows of its own
+  std::string layers, sites;
+  std::optional<double> tolerance;
+  bool allow_incomplete = false;
+};
 struct VerifyArguments {
   std::string run;
 };
@@ -166,8 +179,8 @@ struct HelpArguments {
 struct Invocation {
   CommonArguments common;
   std::variant<HelpArguments, VersionArguments, InspectArguments, TokenizeArguments, StatesArguments, EmbedArguments,
-               SearchArguments, ClusterArguments, LogitsArguments, LensArguments, GenerateArguments, VerifyArguments,
-               ExportArguments, CompletionArguments, ManArguments>
+               SearchArguments, ClusterArguments, LogitsArguments, LensArguments, GenerateArguments, DiffArguments,
+               VerifyArguments, ExportArguments, CompletionArguments, ManArguments>
       request;
 };
 

@@ -13,5 +13,6 @@ namespace layerscope::cli {
                                                        const Environment& environment);
 [[nodiscard]] Result<LensArguments> lens_arguments(const Words& words, const CommonArguments& common);
 [[nodiscard]] Result<GenerateArguments> generate_arguments(const Words& words, const Environment& environment);
+[[nodiscard]] Result<DiffArguments> diff_arguments(const Words& words, const CommonArguments& common);
 
 }  // namespace layerscope::cli

@@ -16,6 +16,7 @@ constexpr std::uint32_t kCluster = bit(Command::kCluster);
 constexpr std::uint32_t kLogits = bit(Command::kLogits);
 constexpr std::uint32_t kLens = bit(Command::kLens);
 constexpr std::uint32_t kGenerate = bit(Command::kGenerate);
+constexpr std::uint32_t kDiff = bit(Command::kDiff);
 constexpr std::uint32_t kVerify = bit(Command::kVerify);
 constexpr std::uint32_t kExport = bit(Command::kExport);
 constexpr std::uint32_t kScoring = kLogits | kLens;
@@ -25,7 +26,7 @@ constexpr std::uint32_t kRunning = kPooling | kLogits;  // write run folders
 constexpr std::uint32_t kEditing = kStates | kScoring | kGenerate;
 constexpr std::uint32_t kChatting = kTokenize | kStates | kScoring | kGenerate;
 constexpr std::uint32_t kObserving = kStates | kGenerate;
-constexpr std::uint32_t kWorking = kInspect | kReading | kSearch | kCluster | kVerify | kExport;
+constexpr std::uint32_t kWorking = kInspect | kReading | kSearch | kCluster | kDiff | kVerify | kExport;
 constexpr std::uint32_t kEvery = kWorking | bit(Command::kCompletion) | bit(Command::kMan);
 
 constexpr std::array kCommands{
@@ -105,6 +106,15 @@ constexpr std::array kCommands{
         "layerscope generate models/my-model -i prompts.txt --temperature 0.8 --top-p 0.95 --seed 7 --json\n"
         "layerscope generate models/my-model -i prompts.jsonl -o run --layers 0,-1 --last-state"},
     CommandRow{
+        Command::kDiff, "diff", "A B [TEXT...]", "where two runs, models or engines part, layer by layer, and why",
+        "A and B are model folders, run folders, or reference dumps of another engine (.safetensors, .npz). Token ids\n"
+        "come first, then every layer, then every block by itself: run on the other side's input, so that the error\n"
+        "it makes stands apart from the one it inherits. What counts is above the noise floor, the distance of honest\n"
+        "runs, which is measured; --tol sets a limit instead. The exit status is 6 where there is a difference.",
+        "layerscope diff models/my-model reference.safetensors\n"
+        "layerscope diff models/my-model models/my-model \"Layer by layer\" --dtype-b bf16\n"
+        "layerscope diff run other-run --tol 1e-4 --json"},
+    CommandRow{
         Command::kVerify, "verify", "RUN", "whether a run folder holds what was written",
         "Reads every byte of a run folder and checks manifest, journal, sizes and hashes. An incomplete run whose\n"
         "shards are sound is no damage.",
@@ -126,17 +136,17 @@ constexpr std::array kCommands{
 };
 
 constexpr std::array kFlags{
-    FlagRow{Flag::kInput, FlagGroup::kInput, kReading | kSearch, "-i", "--input", "FILE", "", "",
+    FlagRow{Flag::kInput, FlagGroup::kInput, kReading | kSearch | kDiff, "-i", "--input", "FILE", "", "",
             "read rows from FILE: one text a line, or one JSON object a line (.jsonl); - is stdin"},
-    FlagRow{Flag::kInputFormat, FlagGroup::kInput, kReading | kSearch, "", "--input-format", "FORMAT", "text|jsonl",
+    FlagRow{Flag::kInputFormat, FlagGroup::kInput, kReading | kSearch | kDiff, "", "--input-format", "FORMAT", "text|jsonl",
             "text", "what stdin holds"},
     FlagRow{Flag::kOnBad, FlagGroup::kInput, kReading | kSearch, "", "--on-bad", "ACTION", "stop|skip", "stop",
             "what to do with a row that cannot be processed"},
-    FlagRow{Flag::kOnLong, FlagGroup::kInput, kReading, "", "--on-long", "ACTION", "error|truncate",
+    FlagRow{Flag::kOnLong, FlagGroup::kInput, kReading | kDiff, "", "--on-long", "ACTION", "error|truncate",
             "error; embed: truncate", "what to do with a text that is too long"},
-    FlagRow{Flag::kMaxLength, FlagGroup::kInput, kReading, "", "--max-length", "N", "", "what the model can read",
+    FlagRow{Flag::kMaxLength, FlagGroup::kInput, kReading | kDiff, "", "--max-length", "N", "", "what the model can read",
             "most tokens of a row, special tokens included"},
-    FlagRow{Flag::kNoSpecialTokens, FlagGroup::kInput, kReading, "", "--no-special-tokens", "", "", "",
+    FlagRow{Flag::kNoSpecialTokens, FlagGroup::kInput, kReading | kDiff, "", "--no-special-tokens", "", "", "",
             "leave out [CLS], [SEP], BOS and the like"},
     FlagRow{
         Flag::kChat, FlagGroup::kInput, kChatting, "", "--chat", "", "", "",
@@ -148,10 +158,10 @@ constexpr std::array kFlags{
             "one of several chat templates"},
     FlagRow{Flag::kChatDate, FlagGroup::kInput, kChatting, "", "--chat-date", "YYYY-MM-DD", "", "",
             "today's date for chat templates that write it"},
-    FlagRow{Flag::kLayers, FlagGroup::kObserve, kObserving | kLens, "", "--layers", "LIST", "", "all",
+    FlagRow{Flag::kLayers, FlagGroup::kObserve, kObserving | kLens | kDiff, "", "--layers", "LIST", "", "all",
             "layers as transformers counts them: 0 the embedding, k after block k, -1 the last; 0..6, all, enc:LIST, "
             "dec:LIST"},
-    FlagRow{Flag::kSites, FlagGroup::kObserve, kObserving, "", "--sites", "LIST", "", "",
+    FlagRow{Flag::kSites, FlagGroup::kObserve, kObserving | kDiff, "", "--sites", "LIST", "", "",
             "sites by name, with globs: block.*.mlp.out,final (inspect lists them)"},
     FlagRow{Flag::kPositions, FlagGroup::kObserve, kObserving | kScoring, "", "--positions", "LIST", "", "all",
             "all, first, last, positions such as 0,1,-1, or sample:K"},
@@ -245,7 +255,7 @@ constexpr std::array kFlags{
             "print the plan, its size and the estimated time, and write nothing"},
     FlagRow{Flag::kTo, FlagGroup::kOutput, kExport, "", "--to", "FORMAT", "npy|npz|safetensors|fvecs", "",
             "format to write"},
-    FlagRow{Flag::kAllowIncomplete, FlagGroup::kOutput, kSearch | kCluster | kExport, "", "--allow-incomplete", "", "",
+    FlagRow{Flag::kAllowIncomplete, FlagGroup::kOutput, kSearch | kCluster | kDiff | kExport, "", "--allow-incomplete", "", "",
             "", "take what an unfinished run or missing parts leave"},
     FlagRow{Flag::kMeasure, FlagGroup::kPicture, kStates, "", "--measure", "WHAT", "norm|step|drift", "norm",
             "colour by a state's norm, its cosine to the layer before (step), or to the embedding (drift)"},
@@ -253,9 +263,25 @@ constexpr std::array kFlags{
             "fold nothing: every tensor, every token"},
     FlagRow{Flag::kHtml, FlagGroup::kPicture, kLens, "", "--html", "FILE", "", "",
             "write the picture as one self-contained page"},
+    FlagRow{Flag::kTolerance, FlagGroup::kSides, kDiff, "", "--tol", "X", "", "the noise floor",
+            "largest relative difference (L2) of a site that counts as the same; 0: equal bits"},
+    FlagRow{Flag::kDtypeA, FlagGroup::kSides, kDiff, "", "--dtype-a", "TYPE", "f32|bf16|f64", "--dtype",
+            "as --dtype, of side A alone"},
+    FlagRow{Flag::kDtypeB, FlagGroup::kSides, kDiff, "", "--dtype-b", "TYPE", "f32|bf16|f64", "--dtype",
+            "as --dtype, of side B alone"},
+    FlagRow{Flag::kIsaA, FlagGroup::kSides, kDiff, "", "--isa-a", "NAME", "", "--isa", "as --isa, of side A alone"},
+    FlagRow{Flag::kIsaB, FlagGroup::kSides, kDiff, "", "--isa-b", "NAME", "", "--isa", "as --isa, of side B alone"},
+    FlagRow{Flag::kDeviceA, FlagGroup::kSides, kDiff, "", "--device-a", "NAME", "cpu|cuda", "--device",
+            "as --device, of side A alone"},
+    FlagRow{Flag::kDeviceB, FlagGroup::kSides, kDiff, "", "--device-b", "NAME", "cpu|cuda", "--device",
+            "as --device, of side B alone"},
+    FlagRow{Flag::kEditA, FlagGroup::kSides, kDiff, "", "--edit-a", "EDIT", "", "",
+            "change the stream of side A, a model: SITE:add|set|scale[:POSITIONS]=VECTORS; may be repeated", true},
+    FlagRow{Flag::kEditB, FlagGroup::kSides, kDiff, "", "--edit-b", "EDIT", "", "",
+            "change the stream of side B, a model; may be repeated", true},
     FlagRow{Flag::kThreads, FlagGroup::kMachine, kWorking, "", "--threads", "N", "", "all cores", "worker threads"},
-    FlagRow{Flag::kDtype, FlagGroup::kMachine, kWorking, "", "--dtype", "TYPE", "f32|bf16", "f32",
-            "type of weights and of the inputs of matrix products"},
+    FlagRow{Flag::kDtype, FlagGroup::kMachine, kWorking, "", "--dtype", "TYPE", "f32|bf16|f64", "f32",
+            "type of weights and of the inputs of matrix products; f64, a slow yardstick, only for diff"},
     FlagRow{Flag::kDevice, FlagGroup::kMachine, kWorking, "", "--device", "NAME", "cpu|cuda", "cpu",
             "where to compute"},
     FlagRow{Flag::kIsa, FlagGroup::kMachine, kWorking, "", "--isa", "NAME", "", "the best of the machine",
@@ -296,6 +322,7 @@ std::string_view group_title(FlagGroup group) noexcept {
     case FlagGroup::kCorpus: return "Stored vectors";
     case FlagGroup::kOutput: return "Output";
     case FlagGroup::kPicture: return "On the terminal";
+    case FlagGroup::kSides: return "The two sides";
     case FlagGroup::kMachine: return "Machine";
     case FlagGroup::kMessages: return "Messages";
   }

@@ -28,6 +28,18 @@ void Engine::return_workspace(std::unique_ptr<Workspace> workspace) const {
   idle_.push_back(std::move(workspace));
 }
 
+namespace {
+
+// Operations read rows of their own types only: others would be taken for what they are not.
+Status expect_stream_type(const Backend& backend, const RowsView& in, const MutableRows& out) {
+  const DType stream = backend.info().stream;
+  if (in.dtype == stream && out.dtype == stream) return {};
+  return Error{ErrorCode::kUsage, "this model computes in " + std::string(dtype_name(stream)) + ", not in " +
+                                      std::string(dtype_name(in.dtype == stream ? out.dtype : in.dtype))};
+}
+
+}  // namespace
+
 Result<const PackedHead*> Engine::head() const {
   if (!weights_.head) return Error{ErrorCode::kUsage, "the model has no head over the vocabulary"};
   return head_.get(*spec_.head, *weights_.head, *backend_);
@@ -39,6 +51,7 @@ Status Engine::load_head() const {
 }
 
 Status Engine::logits(const RowsView& finals, const MutableRows& out, const RunOptions& options) const {
+  LAYERSCOPE_TRY(expect_stream_type(*backend_, finals, out));
   LAYERSCOPE_ASSIGN(const PackedHead* packed, head());
   std::unique_ptr<Workspace> workspace = take_workspace();
   const TeamBackend backend(*backend_, options.team, options.steps);
@@ -49,6 +62,7 @@ Status Engine::logits(const RowsView& finals, const MutableRows& out, const RunO
 
 Status Engine::label_scores(const RowsView& finals, const MutableRows& out) const {
   if (!weights_.labels) return Error{ErrorCode::kUsage, "the model has no head over labels"};
+  LAYERSCOPE_TRY(expect_stream_type(*backend_, finals, out));
   LAYERSCOPE_ASSIGN(const PackedHead* packed, labels_.get(spec_.labels->head, *weights_.labels, *backend_));
   std::unique_ptr<Workspace> workspace = take_workspace();
   LAYERSCOPE_TRY(score(*backend_, spec_.labels->head, *packed, finals, out, *workspace));
@@ -57,6 +71,7 @@ Status Engine::label_scores(const RowsView& finals, const MutableRows& out) cons
 }
 
 Status Engine::finish(StackId stack, const RowsView& stream, const MutableRows& out) const {
+  LAYERSCOPE_TRY(expect_stream_type(*backend_, stream, out));
   std::unique_ptr<Workspace> workspace = take_workspace();
   const StackWeights& weights = stack == StackId::kEncoder ? weights_.encoder : weights_.decoder;
   LAYERSCOPE_TRY(finish_rows(*backend_, weights, stream, out, *workspace));
@@ -111,7 +126,11 @@ Status Engine::run(const Batch& batch, const TapPlan& plan, Observer& observer, 
     return stack.logits(*spec_.head, *packed);
   };
   MutableRows memory;
-  if (spec_.encoder && (plan.wants_stack(StackId::kEncoder) || decoder_wanted) && batch.tokens(StackId::kEncoder) > 0) {
+  if (options.encoded && decoder_wanted) {
+    memory = workspace->memory.rows(backend.info().operand, options.encoded->rows, options.encoded->width);
+    backend.convert(*options.encoded, memory);
+  } else if (spec_.encoder && (plan.wants_stack(StackId::kEncoder) || decoder_wanted) &&
+             batch.tokens(StackId::kEncoder) > 0) {
     TapPlan::Depth depth = plan.depth(StackId::kEncoder);
     if (decoder_wanted) depth = {.blocks = static_cast<int>(spec_.encoder->blocks.size()), .steps = 0, .top = true};
     StackPass encoder = pass(*spec_.encoder, weights_.encoder, StackId::kEncoder);

@@ -29,6 +29,8 @@ struct StartPoint {
 
 struct RunOptions {
   std::optional<StartPoint> start;
+  /// [encoder's tokens, width] in the stream's type: what the decoder's cross attention reads. The encoder does not run.
+  std::optional<RowsView> encoded;
   /// One cache a sequence: the decoder's tokens are new ones behind those of the cache, and join it. For a model with
   /// two stacks the encoder's tokens come with the first call and are left out of later ones.
   std::span<KvCache* const> caches;
@@ -59,7 +61,7 @@ class Engine {
   /// Packs the head if that has not been done. Errors: kUsage for a model without one; kResource.
   [[nodiscard]] Status load_head() const;
   /// finals [n, final width] -> out [n, vocabulary], both in the stream's type; of `options`, team and steps count.
-  /// Errors: those of load_head.
+  /// Errors: those of load_head; kUsage for rows of another type.
   [[nodiscard]] Status logits(const RowsView& finals, const MutableRows& out, const RunOptions& options = {}) const;
   /// Likewise, scores over labels: finals [n, final width] -> out [n, labels].
   [[nodiscard]] Status label_scores(const RowsView& finals, const MutableRows& out) const;

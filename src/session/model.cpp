@@ -43,10 +43,11 @@ std::set<std::int32_t> named_ids(const Json& config) {
   return ids;
 }
 
-Result<Precision> precision_of(const std::string& dtype) {
-  if (dtype == "f32") return Precision::kF32;
-  if (dtype == "bf16") return Precision::kBF16;
-  return Error{ErrorCode::kUsage, "dtype \"" + dtype + "\" is unknown, expected f32 or bf16"};
+Result<std::unique_ptr<Backend>> make_backend(const OpenOptions& options) {
+  if (options.dtype == "f32") return make_cpu_backend({.precision = Precision::kF32, .isa = options.isa});
+  if (options.dtype == "bf16") return make_cpu_backend({.precision = Precision::kBF16, .isa = options.isa});
+  if (options.dtype == "f64") return make_reference_backend(DType::kF64);
+  return Error{ErrorCode::kUsage, "dtype \"" + options.dtype + "\" is unknown, expected f32, bf16 or f64"};
 }
 
 Status read_config(const std::string& path, ModelState& state, const Family*& family) {
@@ -76,8 +77,7 @@ Status read_config(const std::string& path, ModelState& state, const Family*& fa
 Status load_engine(const OpenOptions& options, ModelState& state) {
   if (options.device != "cpu")
     return Error{ErrorCode::kUsage, "device \"" + options.device + "\" is not built in, expected cpu"};
-  LAYERSCOPE_ASSIGN(const Precision precision, precision_of(options.dtype));
-  LAYERSCOPE_ASSIGN(std::unique_ptr<Backend> backend, make_cpu_backend({.precision = precision, .isa = options.isa}));
+  LAYERSCOPE_ASSIGN(std::unique_ptr<Backend> backend, make_backend(options));
   const BackendInfo& info = backend->info();
   state.info.device = info.device;
   state.info.isa = info.isa;

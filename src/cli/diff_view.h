@@ -1,0 +1,17 @@
+// What a comparison found, as people and programs read it.
+#pragma once
+
+#include <string>
+
+#include "cli/terminal.h"
+#include "diff/report.h"
+
+namespace layerscope::cli {
+
+/// One JSON object, ending in a newline. A number that is infinite is written as the largest float64.
+[[nodiscard]] std::string diff_json(const DiffReport& report);
+
+/// The verdict, a line a site with its error against the floor, what the worst rows are, causes and notes.
+[[nodiscard]] std::string diff_picture(const DiffReport& report, const Terminal& terminal);
+
+}  // namespace layerscope::cli
