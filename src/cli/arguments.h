@@ -157,7 +157,8 @@ struct DiffArguments {
   InputArguments input;  ///< nothing to read if a side has rows of its own
   std::string layers, sites;
   std::optional<double> tolerance;
-  bool allow_incomplete = false;
+  std::string html;  ///< the page to write, or empty
+  bool overwrite = false, allow_incomplete = false;
 };
 struct SimilarityArguments {
   std::string a, b;          ///< run folders or models; b empty: A's layers among themselves

@@ -1,5 +1,6 @@
 #include "cli/plot_page.h"
 
+#include <algorithm>
 #include <array>
 #include <cmath>
 
@@ -39,8 +40,16 @@ void append_values(std::string& out, std::string_view name, const std::vector<do
   out += ']';
 }
 
+/// A logarithmic scale needs something that is above 0.
+bool drawn_logarithmic(const CurvePlot& plot) {
+  return plot.logarithmic && std::ranges::any_of(plot.curves, [](const Curve& curve) {
+           return std::ranges::any_of(curve.values, [](double value) { return std::isfinite(value) && value > 0; });
+         });
+}
+
 std::string plot_json(const CurvePlot& plot) {
-  std::string out = fmt::format("{{\"logarithmic\":{},\"names\":[", plot.logarithmic);
+  const bool logarithmic = drawn_logarithmic(plot);
+  std::string out = fmt::format("{{\"logarithmic\":{},\"names\":[", logarithmic);
   for (const std::string& name : plot.names) {
     if (out.back() != '[') out += ',';
     append_json_string(out, name);
@@ -53,10 +62,10 @@ std::string plot_json(const CurvePlot& plot) {
     append_json_string(out, curve.name);
     const std::string_view color = curve.reference ? "#888888" : kColors[colored++ % kColors.size()];
     out += fmt::format(",\"color\":\"{}\",\"dashed\":{}", color, curve.reference);
-    append_values(out, "values", curve.values, plot.logarithmic);
+    append_values(out, "values", curve.values, logarithmic);
     if (!curve.low.empty()) {
-      append_values(out, "low", curve.low, plot.logarithmic);
-      append_values(out, "high", curve.high, plot.logarithmic);
+      append_values(out, "low", curve.low, logarithmic);
+      append_values(out, "high", curve.high, logarithmic);
     }
     out += '}';
   }

@@ -31,8 +31,7 @@ Result<SimilarityArguments> similarity_arguments(const Words& words, const Commo
   similarity.html = words.text(Flag::kHtml, "");
   similarity.overwrite = words.on(Flag::kOverwrite);
   similarity.allow_incomplete = words.on(Flag::kAllowIncomplete);
-  if (common.json && !similarity.html.empty()) return usage("--json and --html: only one of them can hold");
-  if (similarity.overwrite && similarity.html.empty()) return usage("--overwrite: only together with --html");
+  LAYERSCOPE_TRY(expect_page(words, common));
   return similarity;
 }
 

@@ -3,12 +3,11 @@
 #include "base/parallel.h"
 #include "base/try.h"
 #include "cli/commands.h"
+#include "cli/page_file.h"
 #include "cli/progress.h"
 #include "cli/rows.h"
 #include "cli/similarity_view.h"
-#include "store/file_io.h"
 #include "store/run_reader.h"
-#include "store/whole_file.h"
 
 namespace layerscope::cli {
 namespace {
@@ -63,18 +62,10 @@ class Sides {
   std::int64_t skipped_ = 0;
 };
 
-Status write_page(const std::string& path, const std::string& text) {
-  WholeFile page(path);
-  LAYERSCOPE_TRY(page.open());
-  LAYERSCOPE_TRY(page.append(text));
-  return page.finish();
-}
-
 }  // namespace
 
 Result<int> run_similarity(const SimilarityArguments& arguments, Context& context) {
-  if (!arguments.html.empty() && path_exists(arguments.html) && !arguments.overwrite)
-    return Error{ErrorCode::kUsage, arguments.html + ": exists already; --overwrite replaces it"};
+  LAYERSCOPE_TRY(check_page(arguments.html, arguments.overwrite));
   Sides sides(arguments, context);
   LAYERSCOPE_TRY(sides.open());
   LAYERSCOPE_ASSIGN(const SimilarityReport report, measure_similarity(sides.a(), sides.b(),
