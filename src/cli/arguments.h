@@ -157,7 +157,16 @@ struct DiffArguments {
   InputArguments input;  ///< nothing to read if a side has rows of its own
   std::string layers, sites;
   std::optional<double> tolerance;
-  bool allow_incomplete = false;
+  std::string html;  ///< the page to write, or empty
+  bool overwrite = false, allow_incomplete = false;
+};
+struct SimilarityArguments {
+  std::string a, b;          ///< run folders or models; b empty: A's layers among themselves
+  InputArguments input;      ///< nothing to read where both are runs
+  TapRequest request;        ///< of models; `layers` of runs too
+  std::int64_t vectors = 0;  ///< to draw; 0: all of them
+  std::string html;          ///< the page to write, or empty
+  bool overwrite = false, allow_incomplete = false;
 };
 struct VerifyArguments {
   std::string run;
@@ -180,7 +189,7 @@ struct Invocation {
   CommonArguments common;
   std::variant<HelpArguments, VersionArguments, InspectArguments, TokenizeArguments, StatesArguments, EmbedArguments,
                SearchArguments, ClusterArguments, LogitsArguments, LensArguments, GenerateArguments, DiffArguments,
-               VerifyArguments, ExportArguments, CompletionArguments, ManArguments>
+               SimilarityArguments, VerifyArguments, ExportArguments, CompletionArguments, ManArguments>
       request;
 };
 

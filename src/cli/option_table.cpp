@@ -17,10 +17,11 @@ constexpr std::uint32_t kLogits = bit(Command::kLogits);
 constexpr std::uint32_t kLens = bit(Command::kLens);
 constexpr std::uint32_t kGenerate = bit(Command::kGenerate);
 constexpr std::uint32_t kDiff = bit(Command::kDiff);
+constexpr std::uint32_t kSimilarity = bit(Command::kSimilarity);
 constexpr std::uint32_t kVerify = bit(Command::kVerify);
 constexpr std::uint32_t kExport = bit(Command::kExport);
 constexpr std::uint32_t kScoring = kLogits | kLens;
-constexpr std::uint32_t kReading = kTokenize | kStates | kEmbed | kScoring | kGenerate;
+constexpr std::uint32_t kReading = kTokenize | kStates | kEmbed | kScoring | kGenerate | kSimilarity;
 constexpr std::uint32_t kPooling = kStates | kEmbed | kGenerate;
 constexpr std::uint32_t kRunning = kPooling | kLogits;  // write run folders
 constexpr std::uint32_t kEditing = kStates | kScoring | kGenerate;
@@ -115,6 +116,15 @@ constexpr std::array kCommands{
         "layerscope diff models/my-model models/my-model \"Layer by layer\" --dtype-b bf16\n"
         "layerscope diff run other-run --tol 1e-4 --json"},
     CommandRow{
+        Command::kSimilarity, "similarity", "A [B]", "how alike layers are: CKA, RSA, cosines, norms, ranks",
+        "A and B are run folders of states, or models that read the rows of -i, of which nothing is stored. Draws\n"
+        "the linear CKA and the rank correlation of dissimilarities of every two layers of A, or of A's with B's,\n"
+        "and gives each layer's mean norm, cosine to the layer before, effective rank and anisotropy. B reads the\n"
+        "same rows; models that cut texts into other tokens go together with --pool mean.",
+        "layerscope similarity models/all-MiniLM-L6-v2 -i texts.txt\n"
+        "layerscope similarity run other-run --html similarity.html\n"
+        "layerscope similarity models/one models/other -i texts.txt --pool mean --json"},
+    CommandRow{
         Command::kVerify, "verify", "RUN", "whether a run folder holds what was written",
         "Reads every byte of a run folder and checks manifest, journal, sizes and hashes. An incomplete run whose\n"
         "shards are sound is no damage.",
@@ -158,20 +168,23 @@ constexpr std::array kFlags{
             "one of several chat templates"},
     FlagRow{Flag::kChatDate, FlagGroup::kInput, kChatting, "", "--chat-date", "YYYY-MM-DD", "", "",
             "today's date for chat templates that write it"},
-    FlagRow{Flag::kLayers, FlagGroup::kObserve, kObserving | kLens | kDiff, "", "--layers", "LIST", "", "all",
+    FlagRow{Flag::kLayers, FlagGroup::kObserve, kObserving | kLens | kDiff | kSimilarity, "", "--layers", "LIST", "",
+            "all",
             "layers as transformers counts them: 0 the embedding, k after block k, -1 the last; 0..6, all, enc:LIST, "
             "dec:LIST"},
     FlagRow{Flag::kSites, FlagGroup::kObserve, kObserving | kDiff, "", "--sites", "LIST", "", "",
             "sites by name, with globs: block.*.mlp.out,final (inspect lists them)"},
-    FlagRow{Flag::kPositions, FlagGroup::kObserve, kObserving | kScoring, "", "--positions", "LIST", "", "all",
-            "all, first, last, positions such as 0,1,-1, or sample:K"},
-    FlagRow{Flag::kPool, FlagGroup::kObserve, kPooling, "", "--pool", "HOW",
+    FlagRow{Flag::kPositions, FlagGroup::kObserve, kObserving | kScoring | kSimilarity, "", "--positions", "LIST", "",
+            "all", "all, first, last, positions such as 0,1,-1, or sample:K"},
+    FlagRow{Flag::kPool, FlagGroup::kObserve, kPooling | kSimilarity, "", "--pool", "HOW",
             "none|cls|mean|max|mean_sqrt|weightedmean|last", "none; embed: the folder's",
             "one vector a row instead of one a token"},
     FlagRow{Flag::kMix, FlagGroup::kObserve, kPooling, "", "--mix", "WEIGHTS", "", "",
             "one weighted sum of layers: 4=0.5,8=0.5, or 0..12 for their mean; states stores it as the site mix"},
-    FlagRow{Flag::kSeed, FlagGroup::kObserve, kObserving | kScoring | kCluster, "", "--seed", "N", "", "0",
-            "seed of sample:K, of what generate draws, and of the rows that cluster begins with"},
+    FlagRow{Flag::kSeed, FlagGroup::kObserve, kObserving | kScoring | kCluster | kSimilarity, "", "--seed", "N", "",
+            "0",
+            "seed of sample:K, of what generate draws, of the rows that cluster begins with, and of vectors that "
+            "similarity draws"},
     FlagRow{
         Flag::kEdit, FlagGroup::kObserve, kEditing, "", "--edit", "EDIT", "", "",
         "change the stream: SITE:add|set|scale[:POSITIONS]=VECTORS, as block.3.out:add=2*steer.npy; may be repeated",
@@ -226,6 +239,8 @@ constexpr std::array kFlags{
             "rows to show of every cluster, those nearest its centre"},
     FlagRow{Flag::kSite, FlagGroup::kCorpus, kSearch | kCluster | kExport, "", "--site", "NAME", "",
             "embedding, or the only one", "the site whose vectors are taken, one a row; export: only for fvecs"},
+    FlagRow{Flag::kRows, FlagGroup::kCorpus, kSimilarity, "", "--rows", "N", "", "all",
+            "draw N vectors and compare those alone: layers too wide for products of every two of them"},
     FlagRow{Flag::kModel, FlagGroup::kCorpus, kSearch, "", "--model", "MODEL", "", "the run's",
             "the model that embeds the queries: where the run's has moved to, or that of a .npy"},
     FlagRow{Flag::kTexts, FlagGroup::kCorpus, kSearch | kCluster, "", "--texts", "FILE", "", "",
@@ -249,19 +264,19 @@ constexpr std::array kFlags{
             "bytes at which a shard closes: 256MiB, 8MB, 1000000"},
     FlagRow{Flag::kShard, FlagGroup::kOutput, kRunning, "", "--shard", "I/N", "", "",
             "only rows with number mod N = I, into part-I; auto/N takes I from a Slurm or Kubernetes array job"},
-    FlagRow{Flag::kOverwrite, FlagGroup::kOutput, kRunning | kCluster | kLens | kExport, "", "--overwrite", "", "", "",
-            "start anew where something exists already"},
+    FlagRow{Flag::kOverwrite, FlagGroup::kOutput, kRunning | kCluster | kLens | kDiff | kSimilarity | kExport, "",
+            "--overwrite", "", "", "", "start anew where something exists already"},
     FlagRow{Flag::kDryRun, FlagGroup::kOutput, kRunning, "", "--dry-run", "", "", "",
             "print the plan, its size and the estimated time, and write nothing"},
     FlagRow{Flag::kTo, FlagGroup::kOutput, kExport, "", "--to", "FORMAT", "npy|npz|safetensors|fvecs", "",
             "format to write"},
-    FlagRow{Flag::kAllowIncomplete, FlagGroup::kOutput, kSearch | kCluster | kDiff | kExport, "", "--allow-incomplete",
-            "", "", "", "take what an unfinished run or missing parts leave"},
+    FlagRow{Flag::kAllowIncomplete, FlagGroup::kOutput, kSearch | kCluster | kSimilarity | kDiff | kExport, "",
+            "--allow-incomplete", "", "", "", "take what an unfinished run or missing parts leave"},
     FlagRow{Flag::kMeasure, FlagGroup::kPicture, kStates, "", "--measure", "WHAT", "norm|step|drift", "norm",
             "colour by a state's norm, its cosine to the layer before (step), or to the embedding (drift)"},
     FlagRow{Flag::kAll, FlagGroup::kPicture, kInspect | kStates | kScoring, "", "--all", "", "", "",
             "fold nothing: every tensor, every token"},
-    FlagRow{Flag::kHtml, FlagGroup::kPicture, kLens, "", "--html", "FILE", "", "",
+    FlagRow{Flag::kHtml, FlagGroup::kPicture, kLens | kDiff | kSimilarity, "", "--html", "FILE", "", "",
             "write the picture as one self-contained page"},
     FlagRow{Flag::kTolerance, FlagGroup::kSides, kDiff, "", "--tol", "X", "", "the noise floor",
             "largest relative difference (L2) of a site that counts as the same; 0: equal bits"},
