@@ -14,5 +14,6 @@ namespace layerscope::cli {
 [[nodiscard]] Result<LensArguments> lens_arguments(const Words& words, const CommonArguments& common);
 [[nodiscard]] Result<GenerateArguments> generate_arguments(const Words& words, const Environment& environment);
 [[nodiscard]] Result<DiffArguments> diff_arguments(const Words& words, const CommonArguments& common);
+[[nodiscard]] Result<ProbeArguments> probe_arguments(const Words& words, const CommonArguments& common);
 
 }  // namespace layerscope::cli

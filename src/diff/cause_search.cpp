@@ -11,10 +11,10 @@
 namespace layerscope {
 namespace {
 
-constexpr double kClear = 3;             // an error that a proof takes away is at least so many times what is left
-constexpr double kClearRounded = 6;      // likewise for variants that round, whose results are near, not equal
-constexpr double kAlike = 1.5;           // errors within this factor cannot be told apart
-constexpr std::size_t kMostPartners = 5; // single variants that are tried with all others
+constexpr double kClear = 3;              // an error that a proof takes away is at least so many times what is left
+constexpr double kClearRounded = 6;       // likewise for variants that round, whose results are near, not equal
+constexpr double kAlike = 1.5;            // errors within this factor cannot be told apart
+constexpr std::size_t kMostPartners = 5;  // single variants that are tried with all others
 
 std::vector<Hypotheses> stages_of(const BlockLab& lab) {
   std::vector<Hypotheses> stages(4);
@@ -81,7 +81,8 @@ const CauseSearch::Trial* CauseSearch::proved(const std::vector<Trial>& trials, 
 }
 
 Finding CauseSearch::finding(const Trial& trial, double before, const Trial* other) const {
-  std::string evidence = fmt::format("{}: with that, the error of {:.2g} falls to {:.2g}", trial.says, before, trial.after);
+  std::string evidence =
+      fmt::format("{}: with that, the error of {:.2g} falls to {:.2g}", trial.says, before, trial.after);
   if (other != nullptr) evidence += "; on these rows the same as: " + other->says;
   return {trial.site, trial.kind, trial.says, before, trial.after, std::move(evidence)};
 }

@@ -35,9 +35,8 @@ void suspect_positions(const BlockLab& lab, const PositionTable& positions, Hypo
           setup.stack.embedding.positions->offset = 0;
           setup.stack.embedding.positions->skipped_id.reset();
         });
-  add(out, "positions", "position embeddings are left out", [](BlockSetup& setup) {
-    setup.stack.embedding.positions.reset();
-  });
+  add(out, "positions", "position embeddings are left out",
+      [](BlockSetup& setup) { setup.stack.embedding.positions.reset(); });
   add(out, "positions", "every token stands at the first position", [](BlockSetup& setup) {
     SlotValues* table = setup.change("embed.position.weight");
     if (table == nullptr) return;
@@ -58,9 +57,8 @@ void suspect_positions(const BlockLab& lab, const PositionTable& positions, Hypo
       behind = !behind;
     });
   if (positions.skipped_id)
-    add(out, "positions", "padding ids within a row count as positions", [](BlockSetup& setup) {
-      setup.stack.embedding.positions->skipped_id = -1;
-    });
+    add(out, "positions", "padding ids within a row count as positions",
+        [](BlockSetup& setup) { setup.stack.embedding.positions->skipped_id = -1; });
 }
 
 void suspect_types(const BlockLab& lab, const Embedding& embedding, Hypotheses& out) {
@@ -89,15 +87,14 @@ void suspect_embedding(const BlockLab& lab, Hypotheses& out) {
   if (!lab.is_embedding()) return;
   const Embedding& embedding = lab.base().stack.embedding;
   const auto width = static_cast<double>(lab.width());
-  out.scalars.push_back({.site = "embed",
-                         .kind = "scale",
-                         .name = "the scale of the token embeddings",
-                         .ours = embedding.scale,
-                         .tried = {1, std::sqrt(width), 1 / std::sqrt(width), 2, 0.5, 12, width, 1 / width,
-                                   static_cast<double>(rounded(Rounding::kBF16, static_cast<float>(std::sqrt(width))))},
-                         .apply = [](BlockSetup& setup, double value) {
-                           setup.stack.embedding.scale = static_cast<float>(value);
-                         }});
+  out.scalars.push_back(
+      {.site = "embed",
+       .kind = "scale",
+       .name = "the scale of the token embeddings",
+       .ours = embedding.scale,
+       .tried = {1, std::sqrt(width), 1 / std::sqrt(width), 2, 0.5, 12, width, 1 / width,
+                 static_cast<double>(rounded(Rounding::kBF16, static_cast<float>(std::sqrt(width))))},
+       .apply = [](BlockSetup& setup, double value) { setup.stack.embedding.scale = static_cast<float>(value); }});
   if (embedding.positions) suspect_positions(lab, *embedding.positions, out);
   if (embedding.types > 0) suspect_types(lab, embedding, out);
   if (embedding.rescale)

@@ -27,9 +27,12 @@ std::vector<Product> products(const BlockLab& lab) {
       const std::string leaf = slot.substr(at.size(), slot.size() - at.size() - std::string(".weight").size());
       const bool attention = std::holds_alternative<Attention>(step.mixer);
       std::string module = "in", site = "act";
-      if (leaf == "out" || leaf == "down") module = leaf, site = "out";
-      else if (leaf == "router") module = leaf, site = "router";
-      else if (attention) site = leaf == "q" || leaf == "k" || leaf == "v" ? leaf : "q";
+      if (leaf == "out" || leaf == "down")
+        module = leaf, site = "out";
+      else if (leaf == "router")
+        module = leaf, site = "router";
+      else if (attention)
+        site = leaf == "q" || leaf == "k" || leaf == "v" ? leaf : "q";
       if (leaf == "k" || leaf == "v") {
         const auto* mixer = std::get_if<Attention>(&step.mixer);
         if (mixer != nullptr && mixer->keys == KeySource::kEncoder) module = "memory";
@@ -42,14 +45,16 @@ std::vector<Product> products(const BlockLab& lab) {
 }
 
 void add(Hypotheses& out, const std::string& site, const std::string& says, std::function<void(BlockSetup&)> apply) {
-  out.variants.push_back({.site = site, .kind = "precision", .says = says, .apply = std::move(apply), .approximate = true});
+  out.variants.push_back(
+      {.site = site, .kind = "precision", .says = says, .apply = std::move(apply), .approximate = true});
 }
 
 void suspect_products(const BlockLab& lab, Rounding rounding, Hypotheses& out) {
   const std::string name = rounding_name(rounding);
   const std::vector<Product> all = products(lab);
   for (const Product& product : all) {
-    const std::string what = product.slot.substr(std::string("block.0.").size(), product.slot.size() - std::string("block.0..weight").size());
+    const std::string what = product.slot.substr(std::string("block.0.").size(),
+                                                 product.slot.size() - std::string("block.0..weight").size());
     add(out, product.site, "the weights of " + what + " are rounded to " + name,
         [product, rounding](BlockSetup& setup) { round_slot(setup, product.slot, rounding); });
     for (const bool output : {false, true}) {
@@ -71,7 +76,8 @@ struct Whole {
   bool inputs = false, outputs = false, attention = false, norms = false, stream = false;
 };
 
-void apply_whole(const BlockLab& lab, BlockSetup& setup, const std::string& only, Rounding rounding, const Whole& whole) {
+void apply_whole(const BlockLab& lab, BlockSetup& setup, const std::string& only, Rounding rounding,
+                 const Whole& whole) {
   const std::vector<Product> all = products(lab);
   for (const Product& product : all) {
     if (!only.empty() && !product.module.starts_with(only + ".")) continue;
@@ -99,7 +105,8 @@ void apply_whole(const BlockLab& lab, BlockSetup& setup, const std::string& only
 void suspect_whole(const BlockLab& lab, Rounding rounding, Hypotheses& out) {
   const std::string name = rounding_name(rounding);
   const auto whole = [&](const std::string& site, const std::string& only, const std::string& says, const Whole& how) {
-    add(out, site, says, [&lab, only, rounding, how](BlockSetup& setup) { apply_whole(lab, setup, only, rounding, how); });
+    add(out, site, says,
+        [&lab, only, rounding, how](BlockSetup& setup) { apply_whole(lab, setup, only, rounding, how); });
   };
   std::vector<std::string> steps = {""};
   for_each_step(lab, [&](std::size_t, const Step& step) { steps.push_back(step.slot); });
@@ -107,9 +114,12 @@ void suspect_whole(const BlockLab& lab, Rounding rounding, Hypotheses& out) {
     const std::string site = only.empty() ? "out" : only + ".out", what = only.empty() ? "the block" : only;
     whole(site, only, "the weights of " + what + " are rounded to " + name, {});
     whole(site, only, "the products of " + what + " are done in " + name, {.inputs = true});
-    whole(site, only, "the products of " + what + " are done in " + name + ", their results too", {.inputs = true, .outputs = true});
-    whole(site, only, what + " is done in " + name + " but for its norms and softmax", {.inputs = true, .outputs = true, .attention = true});
-    whole(site, only, what + " is done in " + name, {.inputs = true, .outputs = true, .attention = true, .norms = true, .stream = only.empty()});
+    whole(site, only, "the products of " + what + " are done in " + name + ", their results too",
+          {.inputs = true, .outputs = true});
+    whole(site, only, what + " is done in " + name + " but for its norms and softmax",
+          {.inputs = true, .outputs = true, .attention = true});
+    whole(site, only, what + " is done in " + name,
+          {.inputs = true, .outputs = true, .attention = true, .norms = true, .stream = only.empty()});
   }
   add(out, "out", "the stream is rounded to " + name, [rounding](BlockSetup& setup) { setup.stream = rounding; });
   for_each_mixer<Attention>(lab, [&](std::size_t, const Step& step, const Attention&) {
@@ -123,11 +133,14 @@ void suspect_whole(const BlockLab& lab, Rounding rounding, Hypotheses& out) {
         [slot = step.slot, rounding](BlockSetup& setup) { setup.attentions[slot].output = rounding; });
   });
   for_each_step(lab, [&](std::size_t, const Step& step) {
-    for (const auto& [part, site, norm] : {std::tuple{".pre", ".in", &step.pre}, std::tuple{".post", ".out", &step.post},
-                                           std::tuple{".after", ".sum", &step.after}}) {
+    for (const auto& [part, site, norm] :
+         {std::tuple{".pre", ".in", &step.pre}, std::tuple{".post", ".out", &step.post},
+          std::tuple{".after", ".sum", &step.after}}) {
       if (!*norm) continue;
       add(out, step.slot + site, "the norm " + step.slot + part + " is done in " + name,
-          [m = step.slot + part, rounding](BlockSetup& setup) { setup.norms[m].input = setup.norms[m].output = rounding; });
+          [m = step.slot + part, rounding](BlockSetup& setup) {
+            setup.norms[m].input = setup.norms[m].output = rounding;
+          });
       add(out, step.slot + site, "what the norm " + step.slot + part + " makes is rounded to " + name,
           [m = step.slot + part, rounding](BlockSetup& setup) { setup.norms[m].output = rounding; });
     }

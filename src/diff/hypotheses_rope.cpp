@@ -28,11 +28,13 @@ struct Adder {
   std::string slot;
   Hypotheses& out;
   void operator()(const std::string& says, Change apply) const {
-    out.variants.push_back(
-        {.site = slot + ".q", .kind = "rope", .says = says, .apply = [s = step, apply = std::move(apply)](BlockSetup& setup) {
-           setup.stack.rotation.reset();  // what a checkpoint brings along would hold instead
-           apply(mixer_of<Attention>(setup, s));
-         }});
+    out.variants.push_back({.site = slot + ".q",
+                            .kind = "rope",
+                            .says = says,
+                            .apply = [s = step, apply = std::move(apply)](BlockSetup& setup) {
+                              setup.stack.rotation.reset();  // what a checkpoint brings along would hold instead
+                              apply(mixer_of<Attention>(setup, s));
+                            }});
   }
 };
 
@@ -123,7 +125,8 @@ void suspect_neighbours(const Adder& add, const BlockLab& lab, const Rope& own) 
       if (std::ranges::any_of(seen, [&](const Rope* rope) { return same(*rope, *attention->rope); })) continue;
       if (seen.size() > 4) return;
       seen.push_back(&*attention->rope);
-      add("the rotation is that of block " + std::to_string(b), [rope = *attention->rope](Attention& a) { a.rope = rope; });
+      add("the rotation is that of block " + std::to_string(b),
+          [rope = *attention->rope](Attention& a) { a.rope = rope; });
     }
   }
 }
@@ -150,7 +153,8 @@ void suspect_rotations(const BlockLab& lab, Hypotheses& out) {
       for (const Step& other : block.steps) {
         const auto* of_other = std::get_if<Attention>(&other.mixer);
         if (of_other == nullptr || !of_other->rope || of_other->d_qk != attention.d_qk) continue;
-        add("queries and keys are rotated, as in other blocks", [rope = *of_other->rope](Attention& a) { a.rope = rope; });
+        add("queries and keys are rotated, as in other blocks",
+            [rope = *of_other->rope](Attention& a) { a.rope = rope; });
         return;
       }
     }

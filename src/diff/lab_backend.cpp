@@ -218,8 +218,7 @@ Status LabBackend::linear(const PackedLinear& weights, const RowsView& in, const
   return {};
 }
 
-Status LabBackend::linear_steps(const PackedLinear&, OutputRange, const RowsView&, const MutableRows&,
-                                Scratch&) const {
+Status LabBackend::linear_steps(const PackedLinear&, OutputRange, const RowsView&, const MutableRows&, Scratch&) const {
   return Error{ErrorCode::kUsage, "a laboratory has no single-token steps"};
 }
 

@@ -78,24 +78,32 @@ Cause narrow_down(const BlockLab& lab, const std::vector<double>& base, const Fi
   double inside = 0;
   const std::string first = first_inside(lab, inside);
   if (!first.empty())
-    return unknown(first, fmt::format("the first of its inner sites that differs, by {:.2g}; nothing known explains it", inside));
+    return unknown(
+        first, fmt::format("the first of its inner sites that differs, by {:.2g}; nothing known explains it", inside));
   for (const Rounding rounding : {Rounding::kBF16, Rounding::kF16}) {
     if (!all_in(lab.expected(), rounding)) continue;
     const double unit = rounding == Rounding::kBF16 ? 0x1p-8 : 0x1p-11;
     if (before > 16 * unit) continue;
-    return {lab.site_name(lab.has_end() ? "final" : lab.is_embedding() ? "embed" : "out"), "precision",
-            "every value of the other side is a " + rounding_name(rounding) + " number, and the error has the size of its rounding",
+    return {lab.site_name(lab.has_end()        ? "final"
+                          : lab.is_embedding() ? "embed"
+                                               : "out"),
+            "precision",
+            "every value of the other side is a " + rounding_name(rounding) +
+                " number, and the error has the size of its rounding",
             before, before};
   }
   if (lab.is_embedding()) return unknown("embed", "nothing known explains the embedding's difference");
   if (lab.is_end()) return unknown("final", "nothing known explains the difference behind the last block");
   const std::vector<double> errors = token_errors(lab, base);
   if (first_tokens_agree(lab, errors))
-    return unknown(first_step(lab)->slot + ".probs",
-                   "first tokens, which see themselves alone, agree and others differ: queries, keys, rotation, scores or mask");
+    return unknown(
+        first_step(lab)->slot + ".probs",
+        "first tokens, which see themselves alone, agree and others differ: queries, keys, rotation, scores or mask");
   if (nearest.after < 0.5 * before)
-    return unknown(nearest.site, fmt::format("nothing known explains it; nearest comes: {}, with an error of {:.2g} instead of {:.2g}",
-                                             nearest.says, nearest.after, before));
+    return unknown(
+        nearest.site,
+        fmt::format("nothing known explains it; nearest comes: {}, with an error of {:.2g} instead of {:.2g}",
+                    nearest.says, nearest.after, before));
   return unknown("out", "nothing known explains it");
 }
 
