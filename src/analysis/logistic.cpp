@@ -50,8 +50,8 @@ class Fit {
       if (fresh && warm) kin->second.rebuild = 0;
     }
     const auto size = static_cast<double>(rows.columns());
-    double blocks = 0;
-    for (const auto& [key, kin] : kin_) blocks += 8 * size * size * static_cast<double>(models_[0].columns());
+    const double blocks =
+        8 * size * size * static_cast<double>(models_[0].columns()) * static_cast<double>(kin_.size());
     const double sample = size * static_cast<double>(std::min(rows.tiles(), LogisticPreconditioner::kSampleTiles)) *
                           ProbeRows::kTile * static_cast<double>(kin_.size());
     const double pass = 2.0 * static_cast<double>(rows.count()) * static_cast<double>(models.size());
@@ -95,16 +95,16 @@ class Fit {
     for (std::size_t chunk = 0; chunk < chunks.count(); ++chunk) sums_[chunk].assign(size * outputs, 0.0);
     std::vector<std::vector<double>> losses(chunks.count(), std::vector<double>(active.size()));
     while (workers_.size() < chunks.workers(options_.threads)) workers_.emplace_back(rows_);
-    LAYERSCOPE_TRY(chunks.for_each(
-        options_.threads, rows_.backend(), [&](std::size_t chunk, std::size_t tile, std::size_t worker) -> Status {
-          Worker& mine = workers_[worker];
-          mine.scores.resize(static_cast<std::size_t>(ProbeRows::kTile) * outputs);
-          mine.tile.load(tile);
-          LAYERSCOPE_TRY(
-              stack.multiply(rows_, mine.tile.rows(), mine.tile.count(), mine.scores.data(), mine.tile.scratch()));
-          stack.residuals(rows_.tile(tile), parts_, mine.scores.data(), losses[chunk].data());
-          return mine.tile.add_product(mine.scores.data(), outputs, sums_[chunk].data());
-        }));
+    const auto work = [&](std::size_t chunk, std::size_t tile, std::size_t worker) -> Status {
+      Worker& mine = workers_[worker];
+      mine.scores.resize(static_cast<std::size_t>(ProbeRows::kTile) * outputs);
+      mine.tile.load(tile);
+      LAYERSCOPE_TRY(
+          stack.multiply(rows_, mine.tile.rows(), mine.tile.count(), mine.scores.data(), mine.tile.scratch()));
+      stack.residuals(rows_.tile(tile), parts_, mine.scores.data(), losses[chunk].data());
+      return mine.tile.add_product(mine.scores.data(), outputs, sums_[chunk].data());
+    };
+    LAYERSCOPE_TRY(chunks.for_each(options_.threads, rows_.backend(), work));
     for (std::size_t chunk = 1; chunk < chunks.count(); ++chunk) {
       for (std::size_t i = 0; i < size * outputs; ++i) sums_[0][i] += sums_[chunk][i];
       for (std::size_t m = 0; m < active.size(); ++m) losses[0][m] += losses[chunk][m];
@@ -238,34 +238,33 @@ Result<LogisticScores> score_logistic(const ProbeRows& rows, Parts parts, std::s
   std::vector<std::vector<double>> sums(chunks.count(), std::vector<double>(models.size()));
   std::vector<Worker> workers;
   while (workers.size() < chunks.workers(threads)) workers.emplace_back(rows);
-  LAYERSCOPE_TRY(
-      chunks.for_each(threads, rows.backend(), [&](std::size_t chunk, std::size_t tile, std::size_t worker) -> Status {
-        Worker& mine = workers[worker];
-        mine.scores.resize(static_cast<std::size_t>(ProbeRows::kTile) * outputs);
-        mine.tile.load(tile);
-        LAYERSCOPE_TRY(
-            stack.multiply(rows, mine.tile.rows(), mine.tile.count(), mine.scores.data(), mine.tile.scratch()));
-        const std::span<const std::int64_t> numbers = rows.tile(tile);
-        stack.probabilities(numbers, parts, held, mine.scores.data());
-        for (std::size_t at = 0; at < numbers.size(); ++at) {
-          const auto number = static_cast<std::size_t>(numbers[at]);
-          for (std::size_t m = 0; m < models.size(); ++m) {
-            if ((held[m] >> parts[number] & 1) == 0) continue;
-            const LogisticModel& model = models[m];
-            const float* const p = mine.scores.data() + at * outputs + stack.first(m);
-            const std::int32_t label = model.labels[number];
-            const bool two = model.classes == 2;
-            const double told = two ? (label == 1 ? static_cast<double>(p[0]) : 1 - static_cast<double>(p[0]))
-                                    : static_cast<double>(p[label]);
-            const double share = 1 / (1 + model.rows);
-            sums[chunk][m] += std::log((1 - share) * told + share / model.classes);
-            if (!predicted.empty())
-              predicted[m][number] =
-                  two ? (p[0] > 0.5F ? 1 : 0) : static_cast<std::int32_t>(std::max_element(p, p + model.classes) - p);
-          }
-        }
-        return {};
-      }));
+  const auto work = [&](std::size_t chunk, std::size_t tile, std::size_t worker) -> Status {
+    Worker& mine = workers[worker];
+    mine.scores.resize(static_cast<std::size_t>(ProbeRows::kTile) * outputs);
+    mine.tile.load(tile);
+    LAYERSCOPE_TRY(stack.multiply(rows, mine.tile.rows(), mine.tile.count(), mine.scores.data(), mine.tile.scratch()));
+    const std::span<const std::int64_t> numbers = rows.tile(tile);
+    stack.probabilities(numbers, parts, held, mine.scores.data());
+    for (std::size_t at = 0; at < numbers.size(); ++at) {
+      const auto number = static_cast<std::size_t>(numbers[at]);
+      for (std::size_t m = 0; m < models.size(); ++m) {
+        if ((held[m] >> parts[number] & 1) == 0) continue;
+        const LogisticModel& model = models[m];
+        const float* const p = mine.scores.data() + at * outputs + stack.first(m);
+        const std::int32_t label = model.labels[number];
+        const bool two = model.classes == 2;
+        const double told = two ? (label == 1 ? static_cast<double>(p[0]) : 1 - static_cast<double>(p[0]))
+                                : static_cast<double>(p[label]);
+        const double share = 1 / (1 + model.rows);
+        sums[chunk][m] += std::log((1 - share) * told + share / model.classes);
+        if (!predicted.empty())
+          predicted[m][number] =
+              two ? (p[0] > 0.5F ? 1 : 0) : static_cast<std::int32_t>(std::max_element(p, p + model.classes) - p);
+      }
+    }
+    return {};
+  };
+  LAYERSCOPE_TRY(chunks.for_each(threads, rows.backend(), work));
   for (std::size_t chunk = 1; chunk < sums.size(); ++chunk) {
     for (std::size_t m = 0; m < models.size(); ++m) sums[0][m] += sums[chunk][m];
   }
