@@ -37,6 +37,17 @@ Standard RowSums::standard() const {
   return out;
 }
 
+RowSums RowSums::standardised(const Standard& by) const {
+  RowSums out(sum.size());
+  out.count = count;
+  for (std::size_t i = 0; i < sum.size(); ++i) {
+    const double mean = by.mean[i], scale = by.scale[i];
+    out.sum[i] = (sum[i] - count * mean) / scale;
+    out.squares[i] = (squares[i] - 2 * mean * sum[i] + count * mean * mean) / (scale * scale);
+  }
+  return out;
+}
+
 ProbeRows::ProbeRows(const Backend& backend, const VectorSet& vectors, std::vector<std::int64_t> rows)
     : backend_(backend),
       width_(vectors.width),

@@ -26,6 +26,8 @@ struct RowSums {
   explicit RowSums(std::size_t width = 0) : sum(width), squares(width) {}
   void add(const RowSums& other) noexcept;
   [[nodiscard]] Standard standard() const;
+  /// The sums that the same rows would have, standardised.
+  [[nodiscard]] RowSums standardised(const Standard& by) const;
 };
 
 class ProbeRows {
