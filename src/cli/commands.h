@@ -66,6 +66,7 @@ struct FolderJob {
 [[nodiscard]] Result<int> run_cluster(const ClusterArguments& arguments, Context& context);
 /// `diff`: 0 where the sides are the same, else 6.
 [[nodiscard]] Result<int> run_diff(const DiffArguments& arguments, Context& context);
+[[nodiscard]] Result<int> run_probe(const ProbeArguments& arguments, Context& context);
 [[nodiscard]] Result<int> run_verify(const VerifyArguments& arguments, Context& context);
 [[nodiscard]] Result<int> run_export(const ExportArguments& arguments, Context& context);
 
