@@ -60,6 +60,8 @@ piece 'layers: the check itself' python3 tools/check_layers.py --self-test
 piece 'layers' python3 tools/check_layers.py
 piece 'names: the check itself' python3 tools/check_names.py --self-test
 piece 'names' python3 tools/check_names.py
+piece 'probing data: the check itself' python3 tools/check_probing.py --self-test
+piece 'probing data' python3 tools/check_probing.py
 if [ -x build/release/layerscope ]; then
   export LAYERSCOPE=$PWD/build/release/layerscope MODEL=${MODEL:-models/all-MiniLM-L6-v2}
   for script in tests/e2e/*.sh; do

@@ -13,13 +13,13 @@ namespace layerscope {
 /// The difference of rows b (the yardstick) and a. All sums are float64.
 struct Difference {
   std::int64_t tokens = 0, elements = 0;
-  double rel_l2 = 0;            ///< |a - b| / |b|, over all elements; infinite where b is 0 and a is not
-  double max_abs = 0;           ///< largest |a - b|
-  double mean_abs = 0;          ///< mean |a - b|
-  double cosine = 1;            ///< of a and b as one vector each; 1 where both are 0
-  std::uint64_t max_ulps = 0;   ///< most representable values between two elements, in the grid's type
-  double median_ulps = 0;       ///< of all elements, exact up to 1, beyond that to a power of two
-  double worst_token_rel = 0;   ///< largest |a_t - b_t| / |b_t| of a token
+  double rel_l2 = 0;                  ///< |a - b| / |b|, over all elements; infinite where b is 0 and a is not
+  double max_abs = 0;                 ///< largest |a - b|
+  double mean_abs = 0;                ///< mean |a - b|
+  double cosine = 1;                  ///< of a and b as one vector each; 1 where both are 0
+  std::uint64_t max_ulps = 0;         ///< most representable values between two elements, in the grid's type
+  double median_ulps = 0;             ///< of all elements, exact up to 1, beyond that to a power of two
+  double worst_token_rel = 0;         ///< largest |a_t - b_t| / |b_t| of a token
   std::int64_t worst_token = -1;      ///< that token, counted over everything that was added; -1 where nothing differs
   std::int64_t worst_dimension = -1;  ///< the element of that token that is farthest apart
 };

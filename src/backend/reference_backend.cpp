@@ -217,7 +217,8 @@ class ReferenceBackend final : public Backend {
           }
         }
         for (std::int64_t o = 0; o < count; ++o) {
-          const double bias = packed.bias.empty() ? 0 : static_cast<double>(packed.bias[static_cast<std::size_t>(first + o)]);
+          const double bias =
+              packed.bias.empty() ? 0 : static_cast<double>(packed.bias[static_cast<std::size_t>(first + o)]);
           out.row<double>(row)[first + o] = reference::activate(packed.activation, sums[o] + bias);
         }
       }

@@ -25,8 +25,7 @@ Result<DiffSideArguments> side_arguments(const Words& words, const CommonArgumen
 }  // namespace
 
 Result<DiffArguments> diff_arguments(const Words& words, const CommonArguments& common) {
-  if (words.positionals.size() < 2)
-    return usage("diff: two sides are needed (usage: layerscope diff A B [TEXT...])");
+  if (words.positionals.size() < 2) return usage("diff: two sides are needed (usage: layerscope diff A B [TEXT...])");
   DiffArguments diff;
   LAYERSCOPE_ASSIGN(diff.a, side_arguments(words, common, words.positionals[0],
                                            {Flag::kDtypeA, Flag::kIsaA, Flag::kDeviceA, Flag::kEditA}));
@@ -38,7 +37,8 @@ Result<DiffArguments> diff_arguments(const Words& words, const CommonArguments& 
     LAYERSCOPE_ASSIGN(diff.input, input_arguments(rest));
   } else {
     for (const Flag flag : {Flag::kInputFormat, Flag::kOnLong, Flag::kMaxLength, Flag::kNoSpecialTokens}) {
-      if (words.given(flag)) return usage(fmt::format("{}: only together with a TEXT or -i FILE", flag_row(flag).long_name));
+      if (words.given(flag))
+        return usage(fmt::format("{}: only together with a TEXT or -i FILE", flag_row(flag).long_name));
     }
   }
   LAYERSCOPE_TRY(expect_values(words, {Flag::kLayers, Flag::kSites}));

@@ -105,8 +105,8 @@ void append_site(std::string& out, const DiffSite& site) {
   object.number("cosine", site.error.cosine);
   object.number("noise", site.noise);
   object.number("times", site.times);
-  object.integer("max_ulps", static_cast<std::int64_t>(
-                                 std::min<std::uint64_t>(site.error.max_ulps, std::numeric_limits<std::int64_t>::max())));
+  object.integer("max_ulps", static_cast<std::int64_t>(std::min<std::uint64_t>(
+                                 site.error.max_ulps, std::numeric_limits<std::int64_t>::max())));
   object.number("median_ulps", site.error.median_ulps);
   object.key("worst");
   {

@@ -49,7 +49,8 @@ class Table {
   std::string draw() const {
     std::string out = dim(line("", left_aligned("site", name_), "rel. L2", "noise", "times", local_ ? "alone" : "",
                                local_ ? "times" : "", "1e-9" + std::string(kBar - 5, ' ') + "1"),
-                          terminal_.color) + "\n";
+                          terminal_.color) +
+                      "\n";
     for (const DiffSite& site : report_.sites) out += row(site) + "\n";
     return out;
   }
@@ -103,10 +104,11 @@ std::string wrapped(std::string_view text, std::size_t columns) {
 std::string worst_line(const DiffReport& report) {
   const auto worst = std::ranges::max_element(report.sites, {}, [](const DiffSite& site) { return site.times; });
   if (worst == report.sites.end() || worst->worst_row < 0) return "";
-  return fmt::format("worst token: row {}, position {}, element {} of {}: relative {}, at most {} ulps there and {} in "
-                     "the middle",
-                     worst->worst_row, worst->worst_position, worst->error.worst_dimension, worst->site,
-                     short_number(worst->error.worst_token_rel), worst->error.max_ulps, worst->error.median_ulps);
+  return fmt::format(
+      "worst token: row {}, position {} of {}, most in element {}: relative {}; ulps of all elements there: "
+      "median {}, most {}",
+      worst->worst_row, worst->worst_position, worst->site, worst->error.worst_dimension,
+      short_number(worst->error.worst_token_rel), worst->error.median_ulps, worst->error.max_ulps);
 }
 
 }  // namespace
@@ -116,19 +118,24 @@ std::string diff_picture(const DiffReport& report, const Terminal& terminal) {
   const char* names[] = {"A", "B"};
   for (std::size_t i = 0; i < 2; ++i) {
     const DiffSide& side = report.sides[i];
-    out += clipped_middle(fmt::format("{}  {} {} ({})", names[i], side.kind, visible(side.path), side.detail), terminal.columns) + "\n";
+    out += clipped_middle(fmt::format("{}  {} {} ({})", names[i], side.kind, visible(side.path), side.detail),
+                          terminal.columns) +
+           "\n";
   }
   out += "\n" + bold(wrapped(visible(report.sentence), terminal.columns), terminal.color);
   if (!report.sites.empty() && report.tokens > 0) {
     out += "\n" + Table(report, terminal).draw();
     if (const std::string worst = worst_line(report); !worst.empty()) out += wrapped(visible(worst), terminal.columns);
-    out += dim(wrapped(fmt::format("{} rows, {} tokens", report.rows, report.tokens), terminal.columns), terminal.color);
+    out +=
+        dim(wrapped(fmt::format("{} rows, {} tokens", report.rows, report.tokens), terminal.columns), terminal.color);
   }
   for (std::size_t i = 0; i < report.causes.size(); ++i) {
     const DiffCause& cause = report.causes[i];
-    out += wrapped(visible(fmt::format("cause {}: {}: {}: {}", i + 1, cause.site, cause.kind, cause.evidence)), terminal.columns);
+    out += wrapped(visible(fmt::format("cause {}: {}: {}: {}", i + 1, cause.site, cause.kind, cause.evidence)),
+                   terminal.columns);
   }
-  for (const std::string& note : report.notes) out += dim(wrapped("note: " + visible(note), terminal.columns), terminal.color);
+  for (const std::string& note : report.notes)
+    out += dim(wrapped("note: " + visible(note), terminal.columns), terminal.color);
   return out;
 }
 

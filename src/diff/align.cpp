@@ -14,14 +14,16 @@ std::string label_of(const Side& a, const Side& b, std::int32_t id) {
   for (const Side* side : {&a, &b}) {
     const auto model = side->model();
     if (model == nullptr || model->state().tokenizer == nullptr) continue;
-    if (const auto token = model->state().tokenizer->token(id)) return "\"" + printable(*token) + "\" (" + std::to_string(id) + ")";
+    if (const auto token = model->state().tokenizer->token(id))
+      return "\"" + printable(*token) + "\" (" + std::to_string(id) + ")";
   }
   return std::to_string(id);
 }
 
 std::string list_of(const Side& a, const Side& b, std::span<const std::int32_t> ids) {
   std::string text;
-  for (std::size_t i = 0; i < std::min<std::size_t>(ids.size(), 4); ++i) text += (i == 0 ? "" : " ") + label_of(a, b, ids[i]);
+  for (std::size_t i = 0; i < std::min<std::size_t>(ids.size(), 4); ++i)
+    text += (i == 0 ? "" : " ") + label_of(a, b, ids[i]);
   return ids.size() > 4 ? text + " ..." : text;
 }
 
@@ -53,7 +55,8 @@ TokenDifference describe(const Side& a, const Side& b, std::span<const std::int3
   if (const auto frame = frame_of(longer, shorter)) {
     std::string parts;
     if (frame->front > 0) parts += list_of(a, b, longer.first(frame->front)) + " in front";
-    if (frame->back > 0) parts += (parts.empty() ? "" : " and ") + list_of(a, b, longer.last(frame->back)) + " at the end";
+    if (frame->back > 0)
+      parts += (parts.empty() ? "" : " and ") + list_of(a, b, longer.last(frame->back)) + " at the end";
     difference.words = a_longer ? "B lacks " + parts + ", otherwise its tokens are A's"
                                 : "B adds " + parts + ", otherwise its tokens are A's";
     return difference;
@@ -63,7 +66,8 @@ TokenDifference describe(const Side& a, const Side& b, std::span<const std::int3
   };
   difference.words = "A has " + at(ids_a) + ", B has " + at(ids_b);
   if (ids_a.size() != ids_b.size())
-    difference.words += ", and A's row has " + std::to_string(ids_a.size()) + " tokens, B's " + std::to_string(ids_b.size());
+    difference.words +=
+        ", and A's row has " + std::to_string(ids_a.size()) + " tokens, B's " + std::to_string(ids_b.size());
   return difference;
 }
 
@@ -84,7 +88,8 @@ class Aligner {
     if (differing_ > 0) {
       found_.ids_equal = false;
       DiffCause cause{.site = a_.sites().empty() ? "embed" : a_.sites().front().name, .kind = "tokens"};
-      cause.evidence = "in " + std::to_string(differing_) + " of " + std::to_string(compared_) + " rows; " + first_words_;
+      cause.evidence =
+          "in " + std::to_string(differing_) + " of " + std::to_string(compared_) + " rows; " + first_words_;
       found_.causes.push_back(std::move(cause));
     }
     note_positions(rows_a, "A");
@@ -105,7 +110,8 @@ class Aligner {
     for (const DiffInput& text : texts) {
       auto tokens = side.model()->tokenize(text.row, options);
       if (!tokens)
-        return Error{tokens.error().code, "row " + std::to_string(text.number) + ": " + tokens.error().message};
+        return Error{tokens.error().code,
+                     side.path() + ": row " + std::to_string(text.number) + ": " + tokens.error().message};
       rows.push_back({.number = text.number, .tokens = std::move(tokens).value()});
     }
     return rows;
@@ -156,20 +162,20 @@ class Aligner {
   void tell_first(const SideRow& a, const SideRow& b) {
     found_.row = a.number;
     const bool main = a.tokens.main.ids != b.tokens.main.ids;
-    const bool decoder = !main && a.tokens.decoder && b.tokens.decoder && a.tokens.decoder->ids != b.tokens.decoder->ids;
+    const bool decoder =
+        !main && a.tokens.decoder && b.tokens.decoder && a.tokens.decoder->ids != b.tokens.decoder->ids;
     const std::string where = "row " + std::to_string(a.number);
     if (main || decoder) {
-      const TokenDifference difference =
-          main ? describe(a_, b_, a.tokens.main.ids, b.tokens.main.ids)
-               : describe(a_, b_, a.tokens.decoder->ids, b.tokens.decoder->ids);
+      const TokenDifference difference = main ? describe(a_, b_, a.tokens.main.ids, b.tokens.main.ids)
+                                              : describe(a_, b_, a.tokens.decoder->ids, b.tokens.decoder->ids);
       found_.token = static_cast<std::int64_t>(difference.at);
       first_words_ = where + (decoder ? " of the decoder" : "") + ", position " + std::to_string(difference.at) + ": " +
                      difference.words;
       return;
     }
     found_.token = 0;
-    first_words_ = where + ": the token type ids differ (" + (b.tokens.main.type_ids.empty() ? "B's" : "A's") +
-                   " are all 0)";
+    first_words_ =
+        where + ": the token type ids differ (" + (b.tokens.main.type_ids.empty() ? "B's" : "A's") + " are all 0)";
   }
 
   /// Positions that count padding are the likeliest reason for states that differ in every row with padding.

@@ -25,7 +25,7 @@ struct RowPair {
 struct Alignment {
   std::vector<RowPair> pairs;  ///< of equal tokens
   bool ids_equal = true;
-  std::vector<DiffCause> causes;  ///< of kind `tokens`
+  std::vector<DiffCause> causes;      ///< of kind `tokens`
   std::int64_t row = -1, token = -1;  ///< the first token that differs, where one does
   std::vector<std::string> notes;
 };

@@ -36,9 +36,9 @@ struct BlockEvidence {
 
 /// One thing that the other side does otherwise.
 struct Cause {
-  std::string site;  ///< the narrowest that names the part, "block.3.mlp.act", with "enc." or "dec." of two stacks
-  std::string kind;  ///< tokens activation eps scale rope mask positions norm weights transposed qk_norm precision
-                     ///< final_norm bias unknown
+  std::string site;      ///< the narrowest that names the part, "block.3.mlp.act", with "enc." or "dec." of two stacks
+  std::string kind;      ///< tokens activation eps scale rope mask positions norm weights transposed qk_norm precision
+                         ///< final_norm bias unknown
   std::string evidence;  ///< one sentence: what the other side does, and by what numbers that shows
   double before = 0;     ///< relative L2 between the two outputs, as they are
   double after = 0;      ///< the same when ours does that thing too; equal to `before` where nothing was found

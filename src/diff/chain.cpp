@@ -43,11 +43,14 @@ Result<std::vector<std::vector<SideBlock>>> by_rows(const Model& model, std::spa
     SideBlock& out = results[i].front();
     out.rows = in.rows;
     out.width = width;
-    std::vector<std::byte> from(in.values.size() * dtype_size(dtype)), to(static_cast<std::size_t>(out.rows * width) * dtype_size(dtype));
-    for (std::size_t j = 0; j < in.values.size(); ++j) store_element(dtype, from.data(), static_cast<std::int64_t>(j), in.values[j]);
+    std::vector<std::byte> from(in.values.size() * dtype_size(dtype)),
+        to(static_cast<std::size_t>(out.rows * width) * dtype_size(dtype));
+    for (std::size_t j = 0; j < in.values.size(); ++j)
+      store_element(dtype, from.data(), static_cast<std::int64_t>(j), in.values[j]);
     LAYERSCOPE_TRY(work({dtype, from.data(), in.rows, in.width, in.width}, {dtype, to.data(), out.rows, width, width}));
     out.values.resize(static_cast<std::size_t>(out.rows * width));
-    for (std::size_t j = 0; j < out.values.size(); ++j) out.values[j] = load_element<double>(dtype, to.data(), static_cast<std::int64_t>(j));
+    for (std::size_t j = 0; j < out.values.size(); ++j)
+      out.values[j] = load_element<double>(dtype, to.data(), static_cast<std::int64_t>(j));
     return {};
   };
   LAYERSCOPE_TRY(for_each_index(model, states.size(), threads, row));
@@ -60,7 +63,8 @@ void add_stack(const Model& model, StackId stack, std::span<const std::string> k
   const auto count = static_cast<int>(blocks.size());
   const std::string final = prefixed(model, stack, "final"), encoder = prefixed(model, StackId::kEncoder, "final");
   const std::string top = prefixed(model, stack, "block." + std::to_string(count - 1) + ".out");
-  const bool ends_alone = contains(known, top) && contains(known, final) && contains(wanted, final);
+  const bool ends_alone =
+      contains(known, top) && contains(known, final) && contains(wanted, top) && contains(wanted, final);
   for (int i = 0; i < count; ++i) {
     const Block& block = blocks[static_cast<std::size_t>(i)];
     ChainLink link{.stack = stack, .block = i, .experts = has_experts(block)};
@@ -84,7 +88,8 @@ void add_stack(const Model& model, StackId stack, std::span<const std::string> k
 SideBlock nudged(const SideBlock& block, int pattern) {
   SideBlock moved = block;
   for (std::size_t i = 0; i < moved.values.size(); ++i) {
-    const std::uint64_t bits = (i + 1) * 0x9e3779b97f4a7c15ULL + static_cast<std::uint64_t>(pattern / 2) * 0xbf58476d1ce4e5b9ULL;
+    const std::uint64_t bits =
+        (i + 1) * 0x9e3779b97f4a7c15ULL + static_cast<std::uint64_t>(pattern / 2) * 0xbf58476d1ce4e5b9ULL;
     const bool up = ((bits >> 37 & 1U) != 0) == (pattern % 2 == 0);
     moved.values[i] *= up ? 1 + kNudge : 1 - kNudge;
   }
@@ -121,7 +126,9 @@ Result<std::vector<std::vector<SideBlock>>> run_link(const Model& model, const C
   }
   const Stack& stack = state.spec.stack(link.stack);
   if (link.block == static_cast<int>(stack.blocks.size())) {
-    const auto finish = [&](const RowsView& in, const MutableRows& out) { return state.engine->finish(link.stack, in, out); };
+    const auto finish = [&](const RowsView& in, const MutableRows& out) {
+      return state.engine->finish(link.stack, in, out);
+    };
     return by_rows(model, states, input, stack.final_width(state.spec.width), options.threads, finish);
   }
   LivePart part{.stack = link.stack, .block = link.block};
@@ -152,7 +159,8 @@ Result<std::vector<std::vector<std::uint8_t>>> undecided_tokens(const Model& mod
       const SideBlock &a = other[i].front(), &b = plain[i].front();
       for (std::size_t t = 0; t < undecided[i].size(); ++t) {
         const std::size_t width = static_cast<std::size_t>(b.width), at = t * width;
-        const double jump = relative_error(std::span(a.values).subspan(at, width), std::span(b.values).subspan(at, width));
+        const double jump =
+            relative_error(std::span(a.values).subspan(at, width), std::span(b.values).subspan(at, width));
         if (jump > kJump) undecided[i][t] = 1;
       }
     }

@@ -18,6 +18,8 @@ namespace {
 
 constexpr std::size_t kHeldBytes = std::size_t{128} << 20;  // values of the rows that are looked at together, a side
 constexpr std::size_t kHeatRows = 12;
+constexpr std::size_t kSuspectTokens = 128;
+constexpr double kBeyondDoubt = 1000;  // times a floor that another input would not lift to that
 
 using Blocks = std::vector<std::vector<SideBlock>>;
 
@@ -41,7 +43,12 @@ struct Sum {
 class Comparison {
  public:
   Comparison(const Side& a, const Side& b, const DiffOptions& options)
-      : a_(a), b_(b), options_(options), live_(a.model() != nullptr ? &a : b.model() != nullptr ? &b : nullptr) {
+      : a_(a),
+        b_(b),
+        options_(options),
+        live_(a.model() != nullptr   ? &a
+              : b.model() != nullptr ? &b
+                                     : nullptr) {
     if (live_ != nullptr) model_ = live_->model();
   }
 
@@ -53,7 +60,8 @@ class Comparison {
     LAYERSCOPE_ASSIGN(SiteChoice choice, choose_sites(a_, b_, options_.layers, options_.sites));
     LAYERSCOPE_ASSIGN(Alignment aligned, align(a_, b_, options_.texts, options_.tokenize));
     take(aligned);
-    if (choice.incomparable.empty() && pairs_.empty() && report_.ids_equal) choice.incomparable = "they have no row in common";
+    if (choice.incomparable.empty() && pairs_.empty() && report_.ids_equal)
+      choice.incomparable = "they have no row in common";
     if (!choice.incomparable.empty()) return incomparable(choice.incomparable);
     sites_ = std::move(choice.sites);
     prepare();
@@ -67,6 +75,10 @@ class Comparison {
       LAYERSCOPE_TRY(measure_noise());
     }
     judge(report_);
+    if (meter_ != nullptr && !report_.tolerance) {
+      LAYERSCOPE_TRY(measure_suspects());
+      judge(report_);
+    }
     point_at_tokens(aligned);
     if (model_ != nullptr && report_.verdict == Verdict::kDiffers) {
       LAYERSCOPE_TRY(look_for_causes());
@@ -132,7 +144,8 @@ class Comparison {
     }
     std::vector<std::string> whole;  // every token is there
     for (const std::string& name : all) {
-      if (find_site(other(), name)->unit == StoredUnit::kTokens || find_site(other(), name)->unit == StoredUnit::kProbs) whole.push_back(name);
+      if (find_site(other(), name)->unit == StoredUnit::kTokens || find_site(other(), name)->unit == StoredUnit::kProbs)
+        whole.push_back(name);
     }
     chain_ = chain_of(*model_, whole, names_);
     for (const ChainLink& link : chain_) {
@@ -179,7 +192,8 @@ class Comparison {
       begin_text(pairs[i]);
       for (std::size_t s = 0; s < names_.size(); ++s) {
         const int block = model_ == nullptr ? 0 : block_of_site(model_->sites(), names_[s]);
-        LAYERSCOPE_TRY(add_row(i, s, a[i][s], b[i][s], pairs[i], [&](std::size_t t) { return undecided.counts(i, t, block); }));
+        LAYERSCOPE_TRY(
+            add_row(i, s, a[i][s], b[i][s], pairs[i], [&](std::size_t t) { return undecided.counts(i, t, block); }));
       }
     }
     for (const ChainLink& link : chain_) {
@@ -188,8 +202,9 @@ class Comparison {
         const std::size_t s = index_of(names_, link.outputs[o]);
         const int block = block_of_site(model_->sites(), names_[s]);
         for (std::size_t i = 0; i < pairs.size(); ++i) {
-          LAYERSCOPE_TRY(add_local(s, own[i][o], others[i][s], rows[i].number, report_.texts[first_text + i],
-                                   [&](std::size_t t) { return undecided.counts_alone(i, t, link.experts ? link.block : block); }));
+          LAYERSCOPE_TRY(add_local(
+              s, own[i][o], others[i][s], rows[i].number, report_.texts[first_text + i],
+              [&](std::size_t t) { return undecided.counts_alone(i, t, link.experts ? link.block : block); }));
         }
       }
     }
@@ -241,7 +256,8 @@ class Comparison {
     DiffText& text = report_.texts.back();
     double difference = 0, size = 0;
     for (std::size_t t = 0; t < static_cast<std::size_t>(b->rows); ++t) {
-      const auto of_a = std::span(a->values).subspan(t * width, width), of_b = std::span(b->values).subspan(t * width, width);
+      const auto of_a = std::span(a->values).subspan(t * width, width),
+                 of_b = std::span(b->values).subspan(t * width, width);
       double error = 0;
       if (counts(t)) {
         error = sums_[s].add(of_a, of_b, pair.b.number, static_cast<std::int64_t>(t));
@@ -279,8 +295,8 @@ class Comparison {
     const auto shape = [](const SideBlock& block) {
       return "[" + std::to_string(block.rows) + ", " + std::to_string(block.width) + "]";
     };
-    return Error{ErrorCode::kRuntime, "site " + names_[s] + " of row " + std::to_string(pair.b.number) + " is " + shape(a) +
-                                          " in " + a_.path() + " and " + shape(b) + " in " + b_.path()};
+    return Error{ErrorCode::kRuntime, "site " + names_[s] + " of row " + std::to_string(pair.b.number) + " is " +
+                                          shape(a) + " in " + a_.path() + " and " + shape(b) + " in " + b_.path()};
   }
 
   void finish_sites() {
@@ -324,18 +340,19 @@ class Comparison {
       if (model_->sites().find(name) != nullptr) measured.push_back(name);
     }
     NoiseSample sample{sample_rows(*model_, rows), measured, known_, options_.threads};
-    LAYERSCOPE_ASSIGN(const auto meter, NoiseMeter::open(model_, sample));
-    if (!meter->has_reference())
-      report_.notes.emplace_back("the model is too large for a float64 run: the noise floor comes from another order of "
-                                 "summation alone");
-    LAYERSCOPE_ASSIGN(const NoiseTable of_live, meter->measure(live_->precision()));
+    LAYERSCOPE_ASSIGN(meter_, NoiseMeter::open(model_, sample));
+    if (!meter_->has_reference())
+      report_.notes.emplace_back(
+          "the model is too large for a float64 run: the noise floor comes from another order of "
+          "summation alone");
+    LAYERSCOPE_ASSIGN(const NoiseTable of_live, meter_->measure(live_->precision()));
     NoiseTable of_other;
     const auto second = other().model();
     if (second != nullptr && second != model_ && second->info().path != model_->info().path) {
       LAYERSCOPE_ASSIGN(const auto own, NoiseMeter::open(second, std::move(sample)));
       LAYERSCOPE_ASSIGN(of_other, own->measure(other().precision()));
     } else {
-      LAYERSCOPE_ASSIGN(of_other, meter->measure(other().precision()));
+      LAYERSCOPE_ASSIGN(of_other, meter_->measure(other().precision()));
     }
     for (DiffSite& site : report_.sites) {
       const auto floor_in = [&](const std::map<std::string, Floor>& table) {
@@ -354,6 +371,46 @@ class Comparison {
     return {};
   }
 
+  /// Rounding depends on what a part reads: those that seem to differ are measured on the other side's own input.
+  Status measure_suspects() {
+    std::vector<const SideRow*> all;
+    const bool b_is_other = live_ == &a_;
+    for (const RowPair& pair : pairs_) all.push_back(b_is_other ? &pair.b : &pair.a);
+    for (const ChainLink& link : chain_) {
+      const auto suspect = std::ranges::find_if(report_.sites, [&](const DiffSite& site) {
+        return site.local_differs && std::ranges::find(link.outputs, site.site) != link.outputs.end();
+      });
+      if (suspect == report_.sites.end() || suspect->local_times > kBeyondDoubt) continue;
+      const std::vector<SideRow> rows = rows_with(all, suspect->local_row);
+      LAYERSCOPE_ASSIGN(const Blocks states, other().read(rows, known_));
+      LAYERSCOPE_ASSIGN(const auto of_live, meter_->measure_part(live_->precision(), link, rows, states, known_));
+      LAYERSCOPE_ASSIGN(const auto of_other, meter_->measure_part(other().precision(), link, rows, states, known_));
+      for (DiffSite& site : report_.sites) {
+        const auto one = of_live.find(site.site), two = of_other.find(site.site);
+        if (one == of_live.end() && two == of_other.end()) continue;
+        const Floor floor =
+            together(one == of_live.end() ? Floor{} : one->second, two == of_other.end() ? Floor{} : two->second);
+        site.local_noise = std::max(site.local_noise.value_or(0), floor.all);
+        site.local_token_noise = std::max(site.local_token_noise, floor.token);
+      }
+    }
+    return {};
+  }
+
+  /// A few rows, among them the one of that number.
+  static std::vector<SideRow> rows_with(const std::vector<const SideRow*>& all, std::int64_t number) {
+    std::vector<SideRow> rows;
+    std::size_t tokens = 0;
+    for (const bool wanted : {true, false}) {
+      for (const SideRow* row : all) {
+        if ((row->number == number) != wanted || (!rows.empty() && tokens > kSuspectTokens)) continue;
+        tokens += row->tokens.main.ids.size();
+        rows.push_back(*row);
+      }
+    }
+    return rows;
+  }
+
   /// Other tokens come before everything else that differs.
   void point_at_tokens(const Alignment& aligned) {
     if (report_.ids_equal || report_.first) return;
@@ -362,7 +419,12 @@ class Comparison {
   }
 
   Status look_for_causes() {
-    const Suspects suspects{.model = *model_, .other = other(), .chain = chain_, .known = known_, .pairs = pairs_, .b_is_other = live_ == &a_};
+    const Suspects suspects{.model = *model_,
+                            .other = other(),
+                            .chain = chain_,
+                            .known = known_,
+                            .pairs = pairs_,
+                            .b_is_other = live_ == &a_};
     return add_causes(suspects, report_);
   }
 
@@ -379,6 +441,7 @@ class Comparison {
   std::vector<Sum> sums_, local_;
   std::vector<bool> has_local_;
   std::int64_t aside_ = 0;
+  std::unique_ptr<NoiseMeter> meter_;  // of the live side; null without one
 };
 
 }  // namespace

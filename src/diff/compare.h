@@ -12,7 +12,7 @@
 namespace layerscope {
 
 struct DiffOptions {
-  std::vector<DiffInput> texts;     ///< empty: the rows that a side has
+  std::vector<DiffInput> texts;  ///< empty: the rows that a side has
   TokenizeOptions tokenize;
   std::string layers, sites;        ///< as in TapRequest; both empty: all layers, and what a run or dump holds beyond
   std::optional<double> tolerance;  ///< relative L2 by site; nothing: the noise floor decides

@@ -15,7 +15,7 @@ namespace layerscope {
 
 bool is_dump(const std::string& path) {
   std::error_code error;
-  return (path.ends_with(".safetensors") || path.ends_with(".npz")) && std::filesystem::is_regular_file(path, error);
+  return (path.ends_with(".safetensors") || path.ends_with(".npz")) && !std::filesystem::is_directory(path, error);
 }
 
 Result<std::unique_ptr<DumpFile>> DumpFile::open(const std::string& path) {
@@ -44,13 +44,15 @@ Status DumpFile::read_npz(const std::string& path) {
   }
   const std::optional<std::uint64_t> free = available_memory();
   if (!bytes || (free && *bytes > *free / 2)) {
-    return Error{ErrorCode::kResource, path + ": its arrays do not fit into half of the free memory; dump fewer rows, " +
+    return Error{ErrorCode::kResource, path +
+                                           ": its arrays do not fit into half of the free memory; dump fewer rows, " +
                                            "or as .safetensors, which is read in place"};
   }
   for (const ZipEntry& entry : entries) {
     if (!entry.name.ends_with(".npy")) continue;
     LAYERSCOPE_ASSIGN(std::vector<std::byte> array, read_zip_entry(file_.bytes(), entry, path));
-    LAYERSCOPE_ASSIGN(const NpyHeader header, parse_npy_header(array, path + ": array \"" + printable(entry.name) + "\""));
+    LAYERSCOPE_ASSIGN(const NpyHeader header,
+                      parse_npy_header(array, path + ": array \"" + printable(entry.name) + "\""));
     unpacked_.push_back(std::move(array));
     tensors_.push_back({entry.name.substr(0, entry.name.size() - 4),
                         {header.dtype, header.shape, unpacked_.back().data() + header.begin},

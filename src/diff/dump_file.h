@@ -28,7 +28,7 @@ class DumpFile final : public TensorSource {
   std::vector<SourceTensor> tensors_;
 };
 
-/// True for a regular file whose name ends in .safetensors or .npz.
+/// True for a path that ends in .safetensors or .npz and is no folder.
 [[nodiscard]] bool is_dump(const std::string& path);
 
 }  // namespace layerscope

@@ -13,8 +13,8 @@
 namespace layerscope {
 namespace {
 
-constexpr std::string_view kInputs[] = {"input_ids",         "attention_mask",         "token_type_ids",
-                                        "position_ids",      "decoder_input_ids",      "decoder_attention_mask",
+constexpr std::string_view kInputs[] = {"input_ids",           "attention_mask",    "token_type_ids",
+                                        "position_ids",        "decoder_input_ids", "decoder_attention_mask",
                                         "decoder_position_ids"};
 constexpr int kMaxLayers = 100'000;
 
@@ -89,8 +89,9 @@ class Finder {
                           (has_prefix("encoder_hidden_states.") && has_prefix("decoder_hidden_states."));
     }
     if (found_.two_stacks && has_prefix("hidden_states."))
-      return bad("\"hidden_states.{k}\" does not say which stack; expected \"encoder_hidden_states.{k}\" and "
-                 "\"decoder_hidden_states.{k}\"");
+      return bad(
+          "\"hidden_states.{k}\" does not say which stack; expected \"encoder_hidden_states.{k}\" and "
+          "\"decoder_hidden_states.{k}\"");
     return {};
   }
 
@@ -136,14 +137,16 @@ class Finder {
   void name_the_top() {
     for (DumpSite& one : found_.sites) {
       const int layers = found_.layers[static_cast<std::size_t>(one.site.stack)];
-      if (one.site.hf_index && *one.site.hf_index == layers && layers > 0) one.site.name = prefix(one.site.stack) + "final";
+      if (one.site.hf_index && *one.site.hf_index == layers && layers > 0)
+        one.site.name = prefix(one.site.stack) + "final";
     }
   }
 
   std::tuple<int, int, int> order_of(const SideSite& site) const {
     if (like_ != nullptr) {
       const Site* known = like_->find(site.name);
-      return {0, 0, known == nullptr ? static_cast<int>(like_->sites.size()) : static_cast<int>(known - like_->sites.data())};
+      return {0, 0,
+              known == nullptr ? static_cast<int>(like_->sites.size()) : static_cast<int>(known - like_->sites.data())};
     }
     const auto own = own_name(site.name);
     const int stack = static_cast<int>(site.stack);

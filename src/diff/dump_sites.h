@@ -25,6 +25,7 @@ struct DumpSites {
 
 /// Reads the names of a dump: `hidden_states.{k}`, `encoder_hidden_states.{k}`, `decoder_hidden_states.{k}`, `logits`,
 /// and names of our sites. Errors: kRuntime with `path` for names that contradict each other.
-[[nodiscard]] Result<DumpSites> find_dump_sites(const TensorSource& dump, const SiteTable* like, const std::string& path);
+[[nodiscard]] Result<DumpSites> find_dump_sites(const TensorSource& dump, const SiteTable* like,
+                                                const std::string& path);
 
 }  // namespace layerscope

@@ -35,8 +35,7 @@ class Kept final : public Observer {
       copy(frame.rows, 0, frame.rows.rows, frame.head * queries + frame.first, block);
       return {};
     }
-    auto sequence =
-        static_cast<std::size_t>(std::ranges::upper_bound(offsets, frame.first) - offsets.begin()) - 1;
+    auto sequence = static_cast<std::size_t>(std::ranges::upper_bound(offsets, frame.first) - offsets.begin()) - 1;
     const std::int64_t end = frame.first + frame.rows.rows;
     for (std::int64_t token = frame.first; token < end; ++sequence) {
       const std::int64_t next = std::min(offsets[sequence + 1], end);
@@ -148,8 +147,8 @@ Result<std::vector<std::vector<SideBlock>>> run_live(const Model& model, std::sp
     return Error{status.error().code, model.info().path + ": " + status.error().message};
   return blocks;
 } catch (const std::bad_alloc&) {
-  return Error{ErrorCode::kResource, model.info().path + ": out of memory while running " +
-                                         std::to_string(rows.size()) + " rows"};
+  return Error{ErrorCode::kResource,
+               model.info().path + ": out of memory while running " + std::to_string(rows.size()) + " rows"};
 }
 
 }  // namespace layerscope

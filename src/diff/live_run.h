@@ -15,8 +15,9 @@ namespace layerscope {
 struct LivePart {
   StackId stack = StackId::kEncoder;
   int block = 0;
-  std::vector<const SideBlock*> inputs;   ///< by row: [tokens, width] what the block reads
-  std::vector<const SideBlock*> encoded;  ///< by row: the encoder's final states, for a decoder that reads them; or empty
+  std::vector<const SideBlock*> inputs;  ///< by row: [tokens, width] what the block reads
+  std::vector<const SideBlock*>
+      encoded;  ///< by row: the encoder's final states, for a decoder that reads them; or empty
 };
 
 struct LiveOptions {
@@ -24,9 +25,9 @@ struct LiveOptions {
   int threads = 1;
 };
 
-/// blocks[row][site] of rows that run from their tokens or, with `part`, from what a block reads. Values are those of the
-/// model's own precision, held exactly. Errors: kUsage for sites that the model has not; those of Engine::run, naming the
-/// model.
+/// blocks[row][site] of rows that run from their tokens or, with `part`, from what a block reads. Values are those of
+/// the model's own precision, held exactly. Errors: kUsage for sites that the model has not; those of Engine::run,
+/// naming the model.
 [[nodiscard]] Result<std::vector<std::vector<SideBlock>>> run_live(const Model& model, std::span<const SideRow> rows,
                                                                    std::span<const std::string> sites,
                                                                    const LiveOptions& options,

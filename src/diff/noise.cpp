@@ -8,16 +8,17 @@
 #include "base/memory.h"
 #include "base/try.h"
 #include "diff/chain.h"
-#include "session/model_state.h"
+#include "kernels/scalar.h"
 
 namespace layerscope {
 namespace {
 
 constexpr std::int64_t kSampleTokens = 256;
-constexpr double kSampleProducts = 2e10;        // multiplications of the float64 run: seconds
+constexpr double kSampleProducts = 2e10;  // multiplications of the float64 run: seconds
 constexpr std::int64_t kLeastTokens = 16;
-constexpr double kMostReferenceBytes = 16e9;    // of weights in float64
+constexpr double kMostReferenceBytes = 16e9;  // of weights in float64
 constexpr std::int64_t kMostDecoderTokens = 64;
+constexpr double kMeanRounding = 0.5;  // root mean square of rounding errors, in unit roundoffs, with room
 
 void raise(Floor& floor, const Difference& difference) {
   floor.all = std::max(floor.all, difference.rel_l2);
@@ -46,6 +47,38 @@ std::string other_isa(const std::string& isa) {
     if (!same(*next)) return *next;
   }
   return found == all.begin() ? "" : *(found - 1);
+}
+
+using Blocks = std::vector<std::vector<SideBlock>>;
+
+/// Blocks `site_a` of a against blocks `site_b` of b, of the tokens that count(row, token).
+template <class Counts>
+Difference distance(const Blocks& a, std::size_t site_a, const Blocks& b, std::size_t site_b, const Counts& counts) {
+  DifferenceSum sum;
+  for (std::size_t row = 0; row < a.size(); ++row) {
+    const SideBlock &one = a[row][site_a], &other = b[row][site_b];
+    const auto width = static_cast<std::size_t>(other.width);
+    for (std::size_t t = 0; t < static_cast<std::size_t>(other.rows); ++t) {
+      if (counts(row, t))
+        sum.add(std::span(one.values).subspan(t * width, width), std::span(other.values).subspan(t * width, width));
+    }
+  }
+  return sum.result();
+}
+
+/// The states as a side that stores them in `dtype` hands them out.
+Blocks stored_as(Blocks states, DType dtype) {
+  if (unit_roundoff(dtype) <= unit_roundoff(DType::kF32)) return states;
+  for (std::vector<SideBlock>& row : states) {
+    for (SideBlock& block : row) {
+      for (double& value : block.values) {
+        std::byte bytes[sizeof(double)];
+        store_element(dtype, bytes, 0, value);
+        value = load_element<double>(dtype, bytes, 0);
+      }
+    }
+  }
+  return states;
 }
 
 void cut(Tokens& tokens, std::int64_t most) {
@@ -96,9 +129,8 @@ Result<std::unique_ptr<NoiseMeter>> NoiseMeter::open(std::shared_ptr<const Model
     if (std::ranges::find(meter->names_, site) == meter->names_.end()) meter->names_.push_back(site);
   }
   meter->sample_ = std::move(sample);
-  meter->reference_ = fits_reference(meter->model_->info());
-  LAYERSCOPE_ASSIGN(const auto yardstick, meter->engine(meter->reference_ ? "f64" : "f32", ""));
-  LAYERSCOPE_ASSIGN(meter->states_, run_live(*yardstick, meter->sample_.rows, meter->names_,
+  LAYERSCOPE_ASSIGN(meter->yardstick_, meter->engine(fits_reference(meter->model_->info()) ? "f64" : "f32", ""));
+  LAYERSCOPE_ASSIGN(meter->states_, run_live(*meter->yardstick_, meter->sample_.rows, meter->names_,
                                              {.threads = meter->sample_.threads}));
   const std::vector<ChainLink> chain = chain_of(*meter->model_, meter->names_, meter->names_);
   LAYERSCOPE_ASSIGN(meter->undecided_, Undecided::find(*meter->model_, chain, meter->sample_.rows, meter->states_,
@@ -113,60 +145,87 @@ Result<std::shared_ptr<const Model>> NoiseMeter::engine(const std::string& dtype
   return std::shared_ptr<const Model>(std::move(opened));
 }
 
-Status NoiseMeter::add(const Model& other, NoiseTable& table) const {
+Status NoiseMeter::with_engines(const SidePrecision& precision,
+                                const std::function<Status(const Model&)>& visit) const {
+  if (precision.dtype == "f64") return {};
+  LAYERSCOPE_ASSIGN(const auto own, engine(precision.dtype, ""));
+  LAYERSCOPE_TRY(visit(*own));
+  const std::string isa = other_isa(own->info().isa);
+  if (isa.empty()) return {};
+  LAYERSCOPE_ASSIGN(const auto other, engine(precision.dtype, isa));
+  return visit(*other);
+}
+
+Status NoiseMeter::add(const Model& other, DType stored, NoiseTable& table) const {
   const LiveOptions options{.threads = sample_.threads};
   const SiteTable& sites = model_->sites();
-  const auto compare = [&](const std::vector<std::vector<SideBlock>>& found, std::span<const std::string> names,
-                           bool alone) {
-    for (std::size_t s = 0; s < names.size(); ++s) {
-      const int block = block_of_site(sites, names[s]);
-      const std::size_t at = index_of(names_, names[s]);
-      DifferenceSum sum;
-      for (std::size_t row = 0; row < found.size(); ++row) {
-        const SideBlock &a = found[row][s], &b = states_[row][at];
-        const auto width = static_cast<std::size_t>(b.width);
-        for (std::size_t t = 0; t < static_cast<std::size_t>(b.rows); ++t) {
-          const bool counts = alone ? undecided_.counts_alone(row, t, block) : undecided_.counts(row, t, block);
-          if (counts) sum.add(std::span(a.values).subspan(t * width, width), std::span(b.values).subspan(t * width, width));
-        }
-      }
-      raise((alone ? table.alone : table.from_tokens)[names[s]], sum.result());
-    }
-  };
-  LAYERSCOPE_ASSIGN(const auto whole, run_live(other, sample_.rows, sample_.sites, options));
-  compare(whole, sample_.sites, false);
+  LAYERSCOPE_ASSIGN(const Blocks whole, run_live(other, sample_.rows, sample_.sites, options));
+  for (std::size_t s = 0; s < sample_.sites.size(); ++s) {
+    const std::string& site = sample_.sites[s];
+    const int block = block_of_site(sites, site);
+    raise(table.from_tokens[site],
+          distance(whole, s, states_, index_of(names_, site),
+                   [&](std::size_t row, std::size_t t) { return undecided_.counts(row, t, block); }));
+  }
+  const Blocks read = stored_as(states_, stored);
   for (const ChainLink& link : chain_of(other, names_, sample_.sites)) {
-    LAYERSCOPE_ASSIGN(const auto part, run_link(other, link, sample_.rows, states_, names_, options));
-    compare(part, link.outputs, true);
+    LAYERSCOPE_ASSIGN(const Blocks part, run_link(other, link, sample_.rows, read, names_, options));
+    for (std::size_t s = 0; s < link.outputs.size(); ++s) {
+      raise(table.alone[link.outputs[s]],
+            distance(part, s, states_, index_of(names_, link.outputs[s]),
+                     [&](std::size_t row, std::size_t t) { return undecided_.counts_alone(row, t, link.block); }));
+    }
   }
   return {};
+}
+
+void NoiseMeter::finish(const SidePrecision& precision, const std::string& site, bool alone, Floor& floor) const {
+  widen(floor, unit_roundoff(precision.dtype == "f64" ? DType::kF64 : DType::kF32));
+  if (unit_roundoff(precision.stored) <= unit_roundoff(DType::kF32)) return;
+  const double rounding = kMeanRounding * unit_roundoff(precision.stored);
+  widen(floor, rounding);
+  if (precision.ours) return;
+  // Another engine that hands out half floats has its stream in them: a rounding a step, two steps a block.
+  const SiteTable& sites = model_->sites();
+  const int most = std::max(sites.layers[0], sites.layers[1]);
+  const int blocks = alone ? 1 : std::clamp(std::min(block_of_site(sites, site), most) + 1, 1, most);
+  widen(floor, rounding * std::sqrt(2.0 * blocks));
 }
 
 Result<NoiseTable> NoiseMeter::measure(const SidePrecision& precision) const {
   NoiseTable table;
   for (const std::string& site : sample_.sites) table.from_tokens[site] = {};
-  if (precision.dtype != "f64") {
-    LAYERSCOPE_ASSIGN(const auto own, engine(precision.dtype, ""));
-    LAYERSCOPE_TRY(add(*own, table));
-    if (const std::string isa = other_isa(own->info().isa); !isa.empty()) {
-      LAYERSCOPE_ASSIGN(const auto other, engine(precision.dtype, isa));
-      LAYERSCOPE_TRY(add(*other, table));
-    }
+  for (const ChainLink& link : chain_of(*model_, names_, sample_.sites)) {
+    for (const std::string& site : link.outputs) table.alone[site] = {};
   }
-  const double computed = unit_roundoff(precision.dtype == "f64" ? DType::kF64 : DType::kF32);
-  const double stored = unit_roundoff(precision.stored);
-  // Another engine that hands out half floats has its stream in them: a rounding a step, two steps a block.
-  const bool half_stream = !precision.ours && stored > unit_roundoff(DType::kF32);
-  const auto finish = [&](const std::string& site, Floor& floor, bool alone) {
-    widen(floor, std::max(computed, stored));
-    if (!half_stream) return;
-    const int block = std::min(block_of_site(model_->sites(), site), 10'000);
-    const int blocks = alone ? 1 : std::clamp(block + 2, 1, std::max(model_->sites().layers[0], model_->sites().layers[1]) + 1);
-    widen(floor, 2 * stored * std::sqrt(2.0 * blocks));
-  };
-  for (auto& [site, floor] : table.from_tokens) finish(site, floor, false);
-  for (auto& [site, floor] : table.alone) finish(site, floor, true);
+  LAYERSCOPE_TRY(with_engines(precision, [&](const Model& other) { return add(other, precision.stored, table); }));
+  for (auto& [site, floor] : table.from_tokens) finish(precision, site, false, floor);
+  for (auto& [site, floor] : table.alone) finish(precision, site, true, floor);
   return table;
+}
+
+Result<std::map<std::string, Floor>> NoiseMeter::measure_part(const SidePrecision& precision, const ChainLink& link,
+                                                              std::span<const SideRow> rows,
+                                                              std::span<const std::vector<SideBlock>> states,
+                                                              std::span<const std::string> names) const {
+  std::map<std::string, Floor> floors;
+  if (!has_reference()) return floors;
+  const LiveOptions options{.threads = sample_.threads};
+  LAYERSCOPE_ASSIGN(const Blocks exact, run_link(*yardstick_, link, rows, states, names, options));
+  const std::vector<ChainLink> chain = {link};
+  LAYERSCOPE_ASSIGN(const Undecided undecided, Undecided::find(*model_, chain, rows, states, names, options));
+  const auto add_part = [&](const Model& other) -> Status {
+    LAYERSCOPE_ASSIGN(const Blocks part, run_link(other, link, rows, states, names, options));
+    for (std::size_t s = 0; s < link.outputs.size(); ++s) {
+      raise(floors[link.outputs[s]], distance(part, s, exact, s, [&](std::size_t row, std::size_t t) {
+              return undecided.counts_alone(row, t, link.block);
+            }));
+    }
+    return {};
+  };
+  LAYERSCOPE_TRY(with_engines(precision, add_part));
+  for (auto& [site, floor] : floors) finish(precision, site, true, floor);
+  return floors;
 }
 
 Floor estimated_floor(const SidePrecision& a, const SidePrecision& b, int depth) noexcept {

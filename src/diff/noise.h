@@ -1,6 +1,7 @@
 // How far apart honest runs are: the same computation in float64, and with another order of summation.
 #pragma once
 
+#include <functional>
 #include <map>
 #include <memory>
 #include <string>
@@ -25,9 +26,9 @@ struct NoiseTable {
 
 /// What floors are measured on.
 struct NoiseSample {
-  std::vector<SideRow> rows;         ///< a bounded part of the rows that are compared
-  std::vector<std::string> sites;    ///< those that are compared,
-  std::vector<std::string> known;    ///< and those that blocks may start from
+  std::vector<SideRow> rows;       ///< a bounded part of the rows that are compared
+  std::vector<std::string> sites;  ///< those that are compared,
+  std::vector<std::string> known;  ///< and those that blocks may start from
   int threads = 1;
 };
 /// A part of `rows` with about as many tokens as the model's size allows, whole rows as far as possible.
@@ -39,22 +40,30 @@ class NoiseMeter {
   [[nodiscard]] static Result<std::unique_ptr<NoiseMeter>> open(std::shared_ptr<const Model> model, NoiseSample sample);
   /// The floors of a side of that precision.
   [[nodiscard]] Result<NoiseTable> measure(const SidePrecision& precision) const;
+  /// The floors of one part that reads what another engine says it read, by output. Empty without a reference.
+  [[nodiscard]] Result<std::map<std::string, Floor>> measure_part(const SidePrecision& precision, const ChainLink& link,
+                                                                  std::span<const SideRow> rows,
+                                                                  std::span<const std::vector<SideBlock>> states,
+                                                                  std::span<const std::string> names) const;
   /// False where the model is too large for float64: another order of summation alone is the yardstick then.
-  [[nodiscard]] bool has_reference() const noexcept { return reference_; }
+  [[nodiscard]] bool has_reference() const noexcept { return yardstick_->info().dtype == "f64"; }
 
  private:
   Result<std::shared_ptr<const Model>> engine(const std::string& dtype, const std::string& isa) const;
-  Status add(const Model& other, NoiseTable& table) const;
+  /// Runs `visit` with every engine whose rounding is that of `precision`.
+  Status with_engines(const SidePrecision& precision, const std::function<Status(const Model&)>& visit) const;
+  Status add(const Model& other, DType stored, NoiseTable& table) const;
+  void finish(const SidePrecision& precision, const std::string& site, bool alone, Floor& floor) const;
 
-  std::shared_ptr<const Model> model_;
+  std::shared_ptr<const Model> model_, yardstick_;
   NoiseSample sample_;
   std::vector<std::string> names_;              // of states_
   std::vector<std::vector<SideBlock>> states_;  // the yardstick's, by row and name
-  bool reference_ = false;
   Undecided undecided_;
 };
 
-/// A rule of thumb where there is no model to measure with: what `depth` blocks of rounding to the coarser type add up to.
+/// A rule of thumb where there is no model to measure with: what `depth` blocks of rounding to the coarser type add up
+/// to.
 [[nodiscard]] Floor estimated_floor(const SidePrecision& a, const SidePrecision& b, int depth) noexcept;
 
 /// Relative size of rounding to a type: half the distance of neighbours at 1.

@@ -31,21 +31,21 @@ struct DiffSite {
   StackId stack = StackId::kEncoder;
   std::optional<int> hf_index;
   std::int64_t width = 0;
-  Difference error;                       ///< error.worst_token counts tokens over all rows; see worst_row
-  std::int64_t worst_row = -1;            ///< the number of the row with the worst token,
-  std::int64_t worst_position = -1;       ///< and the token's place in it
-  double noise = 0;                       ///< relative L2 by which honest runs of these precisions differ here
-  double token_noise = 0;                 ///< likewise, of a token's worst
-  double times = 0;                       ///< how many times the noise the error is: the larger of site and worst token
+  Difference error;                  ///< error.worst_token counts tokens over all rows; see worst_row
+  std::int64_t worst_row = -1;       ///< the number of the row with the worst token,
+  std::int64_t worst_position = -1;  ///< and the token's place in it
+  double noise = 0;                  ///< relative L2 by which honest runs of these precisions differ here
+  double token_noise = 0;            ///< likewise, of a token's worst
+  double times = 0;                  ///< how many times the noise the error is: the larger of site and worst token
   // Of the block alone, run on B's input (A's, if only B is live); nothing without a live side.
-  std::optional<double> local;             ///< relative L2
-  std::optional<double> local_noise;       ///< by which honest runs of the block alone differ
-  double local_token = 0;                  ///< the worst token's relative L2,
-  double local_token_noise = 0;            ///< its noise,
+  std::optional<double> local;                       ///< relative L2
+  std::optional<double> local_noise;                 ///< by which honest runs of the block alone differ
+  double local_token = 0;                            ///< the worst token's relative L2,
+  double local_token_noise = 0;                      ///< its noise,
   std::int64_t local_row = -1, local_position = -1;  ///< and where it stands
-  double local_times = 0;                  ///< as `times`
-  bool differs = false;                   ///< above the floor (or the tolerance)
-  bool local_differs = false;             ///< the block itself does, whatever it inherits
+  double local_times = 0;                            ///< as `times`
+  bool differs = false;                              ///< above the floor (or the tolerance)
+  bool local_differs = false;                        ///< the block itself does, whatever it inherits
 };
 
 /// A reason, with the numbers that prove it.
@@ -71,11 +71,11 @@ struct DiffFirst {
 /// One row of the input.
 struct DiffText {
   std::int64_t row = 0;
-  std::array<std::int64_t, 2> tokens{};              ///< by StackId
-  std::vector<double> rel_l2;                        ///< by site, in the order of DiffReport::sites
+  std::array<std::int64_t, 2> tokens{};  ///< by StackId
+  std::vector<double> rel_l2;            ///< by site, in the order of DiffReport::sites
   // Of the first rows only, for the heat map; empty beyond.
-  std::array<std::vector<std::string>, 2> labels;    ///< the tokens' texts by StackId, or their ids
-  std::vector<std::vector<double>> token_errors;     ///< by site: relative error of every token; local ones where known
+  std::array<std::vector<std::string>, 2> labels;  ///< the tokens' texts by StackId, or their ids
+  std::vector<std::vector<double>> token_errors;   ///< by site: relative error of every token; local ones where known
 };
 
 struct DiffReport {
@@ -90,9 +90,9 @@ struct DiffReport {
   std::int64_t rows = 0, tokens = 0;  ///< compared
   std::vector<DiffSite> sites;        ///< in the order of computation
   std::optional<DiffFirst> first;
-  std::vector<DiffCause> causes;    ///< in the order of computation; `tokens` before all others
+  std::vector<DiffCause> causes;  ///< in the order of computation; `tokens` before all others
   std::vector<DiffText> texts;
-  std::vector<std::string> notes;   ///< what a reader has to know: rows on one side only, tokens set aside, ...
+  std::vector<std::string> notes;  ///< what a reader has to know: rows on one side only, tokens set aside, ...
 };
 
 }  // namespace layerscope

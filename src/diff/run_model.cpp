@@ -14,7 +14,8 @@ Result<std::shared_ptr<const Model>> open(const std::string& folder) {
   LAYERSCOPE_ASSIGN(const RunView run, open_run(folder, true));
   const Manifest& manifest = run.parts.front().manifest;
   const Json config(manifest.config);
-  if (const Json* edits = config.find("edits"); edits != nullptr && edits->array() != nullptr && !edits->array()->empty())
+  if (const Json* edits = config.find("edits");
+      edits != nullptr && edits->array() != nullptr && !edits->array()->empty())
     return Error{ErrorCode::kRuntime, "its states were edited"};
   OpenOptions options;
   if (const Json* dtype = config.find("dtype"); dtype != nullptr && dtype->string() != nullptr)

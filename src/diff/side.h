@@ -23,10 +23,10 @@ struct SideSite {
   std::string name;
   StackId stack = StackId::kEncoder;
   std::optional<int> hf_index;
-  std::int64_t width = 0;      ///< 0 for attention's probabilities
+  std::int64_t width = 0;  ///< 0 for attention's probabilities
   StoredUnit unit = StoredUnit::kTokens;
-  bool cross = false;          ///< rows are the encoder's tokens
-  DType dtype = DType::kF32;   ///< as stored, or as computed
+  bool cross = false;         ///< rows are the encoder's tokens
+  DType dtype = DType::kF32;  ///< as stored, or as computed
 };
 
 /// Padding of a sequence in a rectangular dump: it is not part of the row, but says how the engine was run.
@@ -38,7 +38,7 @@ struct Padding {
 struct SideRow {
   std::int64_t number = 0;  ///< in a dump: the index in the batch
   ModelRow tokens;
-  std::array<Padding, 2> padding{};                         ///< by StackId
+  std::array<Padding, 2> padding{};                       ///< by StackId
   std::array<std::vector<std::int32_t>, 2> position_ids;  ///< by StackId, where the side says them; else empty
 };
 
@@ -76,8 +76,8 @@ class Side {
   [[nodiscard]] virtual std::array<int, 2> layers() const noexcept = 0;
   /// What a reader has to know of it: rows without tokens, tensors that were not understood.
   [[nodiscard]] virtual std::vector<std::string> notes() const { return {}; }
-  /// blocks[row][site] of some rows: `rows` are rows() of this side, or any rows for a model. Errors: kDamage, kRuntime,
-  /// kInput for rows that do not go with the model.
+  /// blocks[row][site] of some rows: `rows` are rows() of this side, or any rows for a model. Errors: kDamage,
+  /// kRuntime, kInput for rows that do not go with the model.
   [[nodiscard]] virtual Result<std::vector<std::vector<SideBlock>>> read(std::span<const SideRow> rows,
                                                                          std::span<const std::string> sites) const = 0;
 };
@@ -87,8 +87,8 @@ class Side {
                                                             const std::vector<Edit>& edits, int threads);
 
 /// A run folder, its parts as one. `model`: what made it, if that is at hand; else null. Errors: those of open_run.
-[[nodiscard]] Result<std::unique_ptr<Side>> open_run_side(const std::string& folder,
-                                                          std::shared_ptr<const Model> model, bool allow_incomplete);
+[[nodiscard]] Result<std::unique_ptr<Side>> open_run_side(const std::string& folder, std::shared_ptr<const Model> model,
+                                                          bool allow_incomplete);
 
 /// A reference dump (docs/diff.md): FILE.safetensors or FILE.npz. `like`: the sites of the model that it is held
 /// against, or null; without, its highest state is taken for the top of its stack. Errors: kRuntime naming file and

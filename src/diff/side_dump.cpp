@@ -228,8 +228,7 @@ class DumpSide final : public Side {
         continue;
       }
       const Grid& own = grid(one.site.cross ? StackId::kEncoder : one.site.stack);
-      if (own.ids == nullptr)
-        return bad(what + ", but the dump lacks \"decoder_input_ids\"");
+      if (own.ids == nullptr) return bad(what + ", but the dump lacks \"decoder_input_ids\"");
       if (one.site.unit == StoredUnit::kProbs) {
         const bool cross = one.site.name.find(".cross.") != std::string::npos;
         const std::int64_t keys = cross ? grid(StackId::kEncoder).length : own.length;
@@ -244,8 +243,7 @@ class DumpSide final : public Side {
       sites_.push_back(one.site);
     }
     std::erase_if(found_.sites, [](const DumpSite& one) { return one.tensor == nullptr; });
-    if (sites_.empty())
-      return bad("holds no states, expected tensors \"hidden_states.{k}\" of [batch, length, width]");
+    if (sites_.empty()) return bad("holds no states, expected tensors \"hidden_states.{k}\" of [batch, length, width]");
     return {};
   }
 

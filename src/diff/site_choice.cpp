@@ -30,7 +30,8 @@ std::string names_of(const Side& side) {
 }  // namespace
 
 const SideSite* find_site(const Side& side, std::string_view name) noexcept {
-  const auto found = std::ranges::find(side.sites(), name, [](const SideSite& site) -> std::string_view { return site.name; });
+  const auto found =
+      std::ranges::find(side.sites(), name, [](const SideSite& site) -> std::string_view { return site.name; });
   return found == side.sites().end() ? nullptr : &*found;
 }
 
@@ -90,8 +91,8 @@ Result<SiteChoice> choose_sites(const Side& a, const Side& b, const std::string&
   if (!common) {
     choice.incomparable = "there is no site that both have (" + names_of(a) + "; " + names_of(b) + ")";
   } else if (choice.sites.empty()) {
-    return Error{ErrorCode::kUsage, "no site that both sides have is asked for by --layers and --sites (" + names_of(a) +
-                                        "; " + names_of(b) + ")"};
+    return Error{ErrorCode::kUsage, "no site that both sides have is asked for by --layers and --sites (" +
+                                        names_of(a) + "; " + names_of(b) + ")"};
   }
   return choice;
 }

@@ -11,7 +11,7 @@
 namespace layerscope {
 namespace {
 
-constexpr std::size_t kMostParts = 4;           // a search takes seconds, and what comes later is often a consequence
+constexpr std::size_t kMostParts = 4;  // a search takes seconds, and what comes later is often a consequence
 constexpr std::int64_t kEvidenceTokens = 512;
 
 std::vector<float> floats(const std::vector<double>& values) { return {values.begin(), values.end()}; }
@@ -23,7 +23,7 @@ class Search {
   Status run() {
     std::size_t searched = 0, left_out = 0;
     for (DiffSite& site : report_.sites) {
-      if (!site.local_differs) continue;
+      if (!site.local_differs || site.local_times <= report_.times) continue;  // rounding has no cause
       const auto link = std::ranges::find_if(given_.chain, [&](const ChainLink& one) {
         return std::ranges::find(one.outputs, site.site) != one.outputs.end();
       });
@@ -41,8 +41,8 @@ class Search {
       }
     }
     if (left_out > 0)
-      report_.notes.push_back("causes were looked for in the first " + std::to_string(kMostParts) + " parts that differ; " +
-                              std::to_string(left_out) + " more sites do");
+      report_.notes.push_back("causes were looked for in the first " + std::to_string(kMostParts) +
+                              " parts that differ; " + std::to_string(left_out) + " more sites do");
     return {};
   }
 
@@ -50,8 +50,11 @@ class Search {
   /// `link` null: the embedding.
   Status search(const DiffSite& site, const ChainLink* link) {
     if (link != nullptr && link->head) {
-      report_.causes.push_back({.site = "logits", .kind = "unknown", .evidence = "the head over the vocabulary differs",
-                                .before = *site.local, .after = *site.local});
+      report_.causes.push_back({.site = "logits",
+                                .kind = "unknown",
+                                .evidence = "the head over the vocabulary differs",
+                                .before = *site.local,
+                                .after = *site.local});
       return {};
     }
     const std::optional<BlockEvidence> evidence = read_evidence(site, link);

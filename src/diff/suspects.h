@@ -11,8 +11,8 @@
 namespace layerscope {
 
 struct Suspects {
-  const Model& model;                  ///< whose parts can be run
-  const Side& other;                   ///< what they are held against
+  const Model& model;  ///< whose parts can be run
+  const Side& other;   ///< what they are held against
   std::span<const ChainLink> chain;
   std::span<const std::string> known;  ///< sites of the other side that parts start from
   std::span<const RowPair> pairs;

@@ -54,11 +54,12 @@ void judge(DiffReport& report) {
       site.local_times =
           times_of(*site.local, site.local_token, site.local_noise.value_or(0), site.local_token_noise, report);
     site.differs = report.tolerance ? site.error.rel_l2 > *report.tolerance : site.times > report.times;
-    site.local_differs =
-        site.local && (report.tolerance ? site.differs && *site.local > *report.tolerance : site.local_times > report.times);
+    site.local_differs = site.local && (report.tolerance ? site.differs && *site.local > *report.tolerance
+                                                         : site.local_times > report.times);
   }
   find_first(report);
-  const bool differs = std::ranges::any_of(report.sites, [](const DiffSite& s) { return s.differs || s.local_differs; });
+  const bool differs =
+      std::ranges::any_of(report.sites, [](const DiffSite& s) { return s.differs || s.local_differs; });
   report.verdict = differs || !report.ids_equal ? Verdict::kDiffers : Verdict::kSame;
 }
 

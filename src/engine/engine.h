@@ -29,7 +29,8 @@ struct StartPoint {
 
 struct RunOptions {
   std::optional<StartPoint> start;
-  /// [encoder's tokens, width] in the stream's type: what the decoder's cross attention reads. The encoder does not run.
+  /// [encoder's tokens, width] in the stream's type: what the decoder's cross attention reads. The encoder does not
+  /// run.
   std::optional<RowsView> encoded;
   /// One cache a sequence: the decoder's tokens are new ones behind those of the cache, and join it. For a model with
   /// two stacks the encoder's tokens come with the first call and are left out of later ones.

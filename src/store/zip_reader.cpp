@@ -33,7 +33,8 @@ class Bytes {
   }
   [[nodiscard]] std::uint64_t number(std::uint64_t at, int bytes) const {
     std::uint64_t value = 0;
-    for (int i = bytes; i-- > 0;) value = value << 8 | std::to_integer<std::uint64_t>(all_[at + static_cast<unsigned>(i)]);
+    for (int i = bytes; i-- > 0;)
+      value = value << 8 | std::to_integer<std::uint64_t>(all_[at + static_cast<unsigned>(i)]);
     return value;
   }
   [[nodiscard]] std::uint16_t u16(std::uint64_t at) const { return static_cast<std::uint16_t>(number(at, 2)); }
@@ -79,7 +80,8 @@ class Reader {
       --end;
     }
     Directory directory{.begin = bytes_.u32(end + 16), .bytes = bytes_.u32(end + 12), .entries = bytes_.u16(end + 10)};
-    const bool beyond = directory.begin == 0xffffffffU || directory.bytes == 0xffffffffU || directory.entries == 0xffffU;
+    const bool beyond =
+        directory.begin == 0xffffffffU || directory.bytes == 0xffffffffU || directory.entries == 0xffffU;
     if (beyond && end >= kLocatorBytes && bytes_.u32(end - kLocatorBytes) == kLocator64) {
       const std::uint64_t at = bytes_.number(end - kLocatorBytes + 8, 8);
       if (!bytes_.holds(at, kEnd64Bytes) || bytes_.u32(at) != kEnd64) return bad("its ZIP64 end record is missing");
@@ -148,12 +150,14 @@ class Reader {
     for (const ZipEntry& entry : entries) order.push_back(&entry);
     std::ranges::sort(order, {}, &ZipEntry::name);
     for (std::size_t i = 1; i < order.size(); ++i) {
-      if (order[i]->name == order[i - 1]->name) return bad("entry \"" + printable(order[i]->name) + "\" is there twice");
+      if (order[i]->name == order[i - 1]->name)
+        return bad("entry \"" + printable(order[i]->name) + "\" is there twice");
     }
     std::ranges::sort(order, {}, &ZipEntry::begin);
     for (std::size_t i = 1; i < order.size(); ++i) {
       if (order[i - 1]->begin + order[i - 1]->compressed > order[i]->begin)
-        return bad("entries \"" + printable(order[i - 1]->name) + "\" and \"" + printable(order[i]->name) + "\" overlap");
+        return bad("entries \"" + printable(order[i - 1]->name) + "\" and \"" + printable(order[i]->name) +
+                   "\" overlap");
     }
     return {};
   }

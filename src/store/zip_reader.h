@@ -22,8 +22,8 @@ struct ZipEntry {
 };
 
 /// The directory of an archive. Errors: kRuntime with `name` for what is no archive, is cut off, encrypted, packed in
-/// another way than stored or deflated, has entries outside of the file or on top of each other, a name twice, or claims
-/// more than deflate can have packed.
+/// another way than stored or deflated, has entries outside of the file or on top of each other, a name twice, or
+/// claims more than deflate can have packed.
 [[nodiscard]] Result<std::vector<ZipEntry>> read_zip_directory(std::span<const std::byte> archive,
                                                                const std::string& name);
 
