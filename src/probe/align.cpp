@@ -74,8 +74,8 @@ Result<std::vector<Span>> find_words(const std::vector<std::string>& words, cons
 }
 
 /// The tokens of each span: a token belongs to the first one that it overlaps.
-AlignedLabels share_tokens(const RowLabels& row, const std::vector<Span>& spans, const Points& text,
-                           const LabelledTokens& tokens) {
+LabelAlignment share_tokens(const RowLabels& row, const std::vector<Span>& spans, const Points& text,
+                            const LabelledTokens& tokens) {
   std::vector<Span> owned(spans.size(), {0, 0});  // first token and how many
   std::size_t span = 0;
   for (std::size_t token = 0; token < tokens.offsets.size(); ++token) {
@@ -89,7 +89,7 @@ AlignedLabels share_tokens(const RowLabels& row, const std::vector<Span>& spans,
     if (spans[span].first >= end) continue;
     if (owned[span].second++ == 0) owned[span].first = static_cast<std::int64_t>(token);
   }
-  AlignedLabels aligned;
+  LabelAlignment aligned;
   for (std::size_t k = 0; k < spans.size(); ++k) {
     if (row.labels[k].none()) continue;
     if (owned[k].second == 0) {
@@ -101,7 +101,7 @@ AlignedLabels share_tokens(const RowLabels& row, const std::vector<Span>& spans,
   return aligned;
 }
 
-Result<AlignedLabels> align_tokens(const RowLabels& row, const LabelledTokens& tokens) {
+Result<LabelAlignment> align_tokens(const RowLabels& row, const LabelledTokens& tokens) {
   const std::size_t all = tokens.ids.size();
   const auto special = static_cast<std::size_t>(
       std::count_if(tokens.special.begin(), tokens.special.end(), [](std::uint8_t one) { return one != 0; }));
@@ -111,7 +111,7 @@ Result<AlignedLabels> align_tokens(const RowLabels& row, const LabelledTokens& t
                " tokens, " + std::to_string(special) + " of them special (give one a token, with or without those; " +
                "\"words\" beside them make them labels of words)");
   }
-  AlignedLabels aligned;
+  LabelAlignment aligned;
   std::size_t next = 0;
   for (std::size_t token = 0; token < all; ++token) {
     if (!every && tokens.special[token] != 0) continue;
@@ -124,8 +124,8 @@ Result<AlignedLabels> align_tokens(const RowLabels& row, const LabelledTokens& t
 
 }  // namespace
 
-Result<AlignedLabels> align_labels(const RowLabels& row, LabelLevel level, const LabelledTokens& tokens) {
-  if (row.labels.empty()) return AlignedLabels{};
+Result<LabelAlignment> align_labels(const RowLabels& row, LabelLevel level, const LabelledTokens& tokens) {
+  if (row.labels.empty()) return LabelAlignment{};
   if (level == LabelLevel::kTokens) return align_tokens(row, tokens);
   if (!tokens.text || tokens.offsets.size() != tokens.ids.size() || tokens.sequence.size() != tokens.ids.size())
     return bad("labels words, but the row has no text whose tokens are known (rows of ids take a label a token)");

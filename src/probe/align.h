@@ -31,7 +31,7 @@ struct TokenLabel {
   std::string type;  ///< the word, or a token's id: what a control task gives one label
 };
 
-struct AlignedLabels {
+struct LabelAlignment {
   std::vector<TokenLabel> labels;  ///< ascending; without those that are null
   std::int64_t without_token = 0;  ///< labels whose words have no token of their own, cut off ones included
 };
@@ -39,6 +39,6 @@ struct AlignedLabels {
 /// Aligns labels of tokens, words or spans to a row's tokens. A token belongs to the first word that it overlaps; words
 /// and spans lie in the text, not in its pair. Errors (kInput), in words that follow "FILE:LINE: ": another number of
 /// labels than tokens; words that are not those of the text; spans that leave it; a row without text or offsets.
-[[nodiscard]] Result<AlignedLabels> align_labels(const RowLabels& row, LabelLevel level, const LabelledTokens& tokens);
+[[nodiscard]] Result<LabelAlignment> align_labels(const RowLabels& row, LabelLevel level, const LabelledTokens& tokens);
 
 }  // namespace layerscope

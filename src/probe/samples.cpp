@@ -62,7 +62,7 @@ Result<std::vector<SampleTokens>> SampleCollector::add(std::int64_t number, cons
     ++samples_.rows;
     return places;
   }
-  Result<AlignedLabels> aligned = align_labels(row, labels_.level(), tokens);
+  Result<LabelAlignment> aligned = align_labels(row, labels_.level(), tokens);
   if (!aligned) return Error{aligned.error().code, labels_.where(row) + ": " + aligned.error().message};
   samples_.without_token += aligned->without_token;
   for (const TokenLabel& label : aligned->labels) {

@@ -44,7 +44,7 @@ RowLabels words(std::vector<std::string> words) {
 }
 
 /// "TYPE@FIRST+COUNT=LABEL" of each.
-std::vector<std::string> shown(const AlignedLabels& aligned) {
+std::vector<std::string> shown(const LabelAlignment& aligned) {
   std::vector<std::string> out;
   for (const TokenLabel& label : aligned.labels) {
     out.push_back(label.type + "@" + std::to_string(label.first) + "+" + std::to_string(label.count) + "=" +
