@@ -11,6 +11,7 @@ rounding of fp32 against float64 beside it, decides whether the fault has to be 
 
 import argparse
 import pathlib
+import warnings
 
 import torch
 import transformers
@@ -69,6 +70,7 @@ def main():
     parser.add_argument("names", nargs="*", help="only faults whose names begin so")
     arguments = parser.parse_intermixed_args()
     torch.set_num_threads(1)
+    warnings.simplefilter("ignore")
     transformers.logging.set_verbosity_error()
     transformers.logging.disable_progress_bar()
     planter = cases.Planter(arguments.out, arguments.which, arguments.seed, arguments.small)
