@@ -9,6 +9,8 @@ import numpy
 import torch
 from safetensors.torch import save_file
 
+from make_states import load
+
 from . import models
 from .faults import FAULTS, NotHere
 from .hooks import Changes
@@ -16,7 +18,8 @@ from .parts import Stack
 
 # How far a fault has to reach beyond rounding before it must be found, and below which it must not be.
 CLEAR, HIDDEN = 30.0, 2.0
-FAMILIES = {"open": models.OPEN, "held": models.HELD + models.OPEN}
+FAMILIES = {"open": models.OPEN, "held": models.HELD + models.OPEN, "small": tuple(models.GOLDEN)}
+ROOT = pathlib.Path(__file__).resolve().parents[3]
 
 
 @dataclasses.dataclass
@@ -32,6 +35,14 @@ class Case:
         place.mkdir(parents=True, exist_ok=True)
         save_file(self.tensors, place / "dump.safetensors")
         (place / "expected.json").write_text(json.dumps(self.answer, indent=1) + "\n")
+
+
+def place(path, folder):
+    """Of a model: within the repository, or beside the cases."""
+    for root in (ROOT, folder):
+        if root in path.parents:
+            return str(path.relative_to(root))
+    return str(path)
 
 
 def generator(*words):
@@ -100,17 +111,23 @@ def verdict(effect, noise):
 class Planter:
     """Makes cases of one set in one folder; models are made once and shared by cases."""
 
-    def __init__(self, folder, which, seed, small=False):
-        self.folder, self.which, self.seed, self.small = folder, which, seed, small
+    def __init__(self, folder, which, seed):
+        self.folder, self.which, self.seed = folder, which, seed
         self.loaded = {}
 
     def model(self, family, number):
         key = f"{family}-{number}"
-        if key not in self.loaded:
+        if key not in self.loaded and self.which == "small":
+            path = ROOT / "tests/golden" / models.GOLDEN[family]
+            self.loaded[key] = (path, load(path))
+        elif key not in self.loaded:
             path = self.folder / "models" / f"{self.which}-{key}"
             seed = zlib.crc32(f"{self.seed} {self.which} {key}".encode())
-            self.loaded[key] = (path, models.build(family, f"{self.which}-{self.seed}-{key}", seed, path, self.small))
+            self.loaded[key] = (path, models.build(family, f"{self.which}-{self.seed}-{key}", seed, path))
         return self.loaded[key]
+
+    def shape(self):
+        return {"count": 3, "longest": 10} if self.which == "small" else {}
 
     def plant(self, name, family, number, faults, layers=None):
         """A case with the given faults, each in its layer; NotHere where the family has no such part."""
@@ -123,7 +140,7 @@ class Planter:
             chosen = layers or [int(n) for n in random.choice(len(stack), len(faults), replace=False)]
             planted = [FAULTS[fault](stack, layer, random, changes) for fault, layer in zip(faults, sorted(chosen))]
             side = next((p.padding for p in planted if p.padding), "right")
-            batch = models.make_batch(model, random, side, **({"count": 3, "longest": 10} if self.small else {}))
+            batch = models.make_batch(model, random, side, **self.shape())
             run_with = dict(batch)
             for p in planted:
                 run_with = p.inputs(run_with) if p.inputs else run_with
@@ -136,7 +153,7 @@ class Planter:
         first = min(planted, key=lambda p: p.layer)
         effect, noise = reach(model, stack, batch, honest, tensors, first.layer)
         answer = {
-            "model": str(path.relative_to(self.folder)), "family": family, "verdict": verdict(effect, noise),
+            "model": place(path, self.folder), "family": family, "verdict": verdict(effect, noise),
             "first": ["logits"] if first.layer > len(stack) else site_of_state(stack, first.layer + 1),
             "faults": [{"sites": p.sites, "kinds": p.kinds, "what": p.what} for p in sorted(planted, key=lambda p: p.layer)],
             "effect": effect, "noise": noise, "padding": side,

@@ -6,8 +6,6 @@ import types
 import torch
 from torch.nn import functional
 
-from .hooks import Changes
-
 MATRIX_SITES = {"q": "attn.q", "k": "attn.k", "v": "attn.v", "o": "attn.out", "up": "mlp.act", "gate": "mlp.act", "down": "mlp.out"}
 MINIMUM = torch.finfo(torch.float32).min
 
@@ -422,7 +420,7 @@ def bias_missing(stack, layer, random, changes):
 
 def key_heads(stack, layer, random, changes):
     groups = getattr(stack.attention(layer), "num_key_value_groups", 1)
-    need(groups > 1)
+    need(groups > 1 and stack.config.num_key_value_heads > 1)
 
     def change(call):
         call.key, call.value = call.key.repeat(1, groups, 1, 1), call.value.repeat(1, groups, 1, 1)
@@ -467,6 +465,19 @@ def f16_softmax(stack, layer, random, changes):
     return Planted(layer, [stack.site(layer, site) for site in ("attn.q", "attn.k", "attn.probs")], ["precision"], "queries and keys in f16")
 
 
+# Below rounding
+
+def hidden_eps(stack, layer, random, changes):
+    return eps(stack, layer, random, changes, factor=1.001)
+
+
+def hidden_weight(stack, layer, random, changes):
+    weight = stack.weight(layer, "o")
+    changes.data(weight, weight * (1 + 6e-8))
+    return Planted(layer, [stack.site(layer, "attn.out")], ["weights"], "o with the last bit changed")
+
+
+HIDDEN = {"hidden-eps": hidden_eps, "hidden-weight": hidden_weight}
 FAULTS = {
     "activation": activation, "eps": eps, "eps-embed": eps_of_embedding, "eps-final": eps_of_end, "norm-offset": norm_offset,
     "norm-missing": norm_missing, "norm-weight": norm_weight_missing, "norm-kind": norm_kind, "final-norm": final_norm,
@@ -478,5 +489,5 @@ FAULTS = {
     "relative-bias": relative_bias, "exchanged": qk_exchanged, "gate-up": gate_up_exchanged, "transposed": transposed,
     "other-layer": other_layer, "noisy-weight": noisy_weight, "bias": bias_missing, "key-heads": key_heads,
     "bf16-linear": bf16_linear, "bf16-layer": bf16_layer, "bf16-stream": bf16_stream, "f16-scores": f16_softmax,
+    **HIDDEN,
 }
-__all__ = ["FAULTS", "Changes", "NotHere", "Planted"]

@@ -2,9 +2,10 @@
 
 import numpy
 import torch
+from safetensors.torch import load_file
 
 from . import models
-from .cases import FAMILIES, Case, generator, precise
+from .cases import FAMILIES, Case, generator, place, precise
 from .faults import NotHere
 
 
@@ -87,24 +88,27 @@ WAYS = {"eager": eager, "sdpa": sdpa, "alone": alone, "threads": two_threads, "p
 LEFT = ("llama", "t5", "gpt_neox", "qwen3", "opt", "mistral", "qwen2", "phi", "gemma2", "modernbert")
 
 
-def cases(planter):
-    for number, family in enumerate(FAMILIES[planter.which]):
+def cases(planter, ways=None, families=None):
+    """Every family in about half of the ways; with `ways` in just those."""
+    for number, family in enumerate(families or FAMILIES[planter.which]):
         path, model = planter.model(family, 0)
         for order, (way, make) in enumerate(WAYS.items()):
-            if way not in ("eager", "sdpa") and (order + number) % 2:
+            if way not in ways if ways else way not in ("eager", "sdpa") and (order + number) % 2:
                 continue
             random = generator(planter.seed, planter.which, "honest", way, family)
             side = "left" if family in LEFT and order % 2 else "right"
-            batch = models.make_batch(model, random, side, **({"count": 3, "longest": 10} if planter.small else {}))
-            answer = {"model": str(path.relative_to(planter.folder)), "family": family, "verdict": "same", "first": [],
-                      "faults": [], "effect": 0.0, "noise": 0.0, "padding": side}
+            batch = models.make_batch(model, random, side, **planter.shape())
+            answer = {"model": place(path, planter.folder), "family": family, "verdict": "same", "first": [], "faults": [],
+                      "effect": 0.0, "noise": 0.0, "padding": side}
             try:
                 yield Case(f"honest-{way}-{family}", family, path, make(model, batch), answer)
             except NotHere:
                 continue
 
 
-def written_as_npz(tensors, path, compressed):
-    """The same dump for numpy, which has no bfloat16."""
-    arrays = {name: value.numpy() for name, value in tensors.items()}
-    (numpy.savez_compressed if compressed else numpy.savez)(path, **arrays)
+def as_npz(case, compressed):
+    """Stores a case's dump in numpy's format, which has no bfloat16."""
+    path = case / "dump.safetensors"
+    arrays = {name: value.numpy() for name, value in load_file(path).items()}
+    (numpy.savez_compressed if compressed else numpy.savez)(case / "dump.npz", **arrays)
+    path.unlink()

@@ -1,18 +1,16 @@
 """Cases with texts: a dump whose tokens are not those that the model folder's own tokenizer makes."""
 
-import pathlib
-
 import torch
 import transformers
 
 from make_states import load
 
 from . import models
-from .cases import Case, distance, generator, precise, reach, verdict, site_of_state
-from .faults import FAULTS, Changes, NotHere
+from .cases import ROOT, Case, distance, generator, place, precise, reach, site_of_state, verdict
+from .faults import FAULTS, NotHere
+from .hooks import Changes
 from .parts import Stack
 
-ROOT = pathlib.Path(__file__).resolve().parents[3]
 TEXTS = ["Alice was beginning to get very tired", "said the White Rabbit, and then hurried on",
          "what is the use of a book without pictures", "Oh dear! I shall be late!"]
 
@@ -63,17 +61,13 @@ def padded(rows, pad, left=False):
     return {"input_ids": torch.tensor(filled), "attention_mask": torch.tensor(mask)}
 
 
-def place(path):
-    return str(path.relative_to(ROOT)) if ROOT in path.parents else str(path)
-
-
 def cases(arguments):
     for number, (path, what, ids) in enumerate(token_faults(arguments.demo)):
         tokenizer, model = transformers.AutoTokenizer.from_pretrained(path), load(path)
         batch = padded([ids(tokenizer, text) for text in TEXTS], tokenizer.pad_token_id or 0)
         same = [ids(tokenizer, text) == tokenizer(text)["input_ids"] for text in TEXTS]
         assert not any(same), f"{what}: the tokens are the same"
-        answer = {"model": place(path), "family": model.config.model_type, "verdict": "differs", "first": [], "texts": TEXTS,
+        answer = {"model": place(path, arguments.out), "family": model.config.model_type, "verdict": "differs", "first": [], "texts": TEXTS,
                   "faults": [{"sites": [], "kinds": ["tokens"], "what": what}], "effect": 1.0, "noise": 0.0, "padding": "right"}
         yield Case(f"text-{number}", model.config.model_type, path, models.run(model, batch), answer)
         if number in (0, 3):  # the same texts with the right tokens: nothing to report
@@ -93,7 +87,7 @@ def demo(arguments):
     stack = Stack(model, "bert")
     batch = padded([tokenizer(text)["input_ids"] for text in TEXTS], tokenizer.pad_token_id)
     clean, exact = models.run(model, batch), precise(model, batch)
-    answer = {"model": place(arguments.demo), "family": "bert", "verdict": "same", "first": [], "faults": [], "effect": 0.0,
+    answer = {"model": place(arguments.demo, arguments.out), "family": "bert", "verdict": "same", "first": [], "faults": [], "effect": 0.0,
               "noise": distance(clean["hidden_states.6"][0, : exact[0]["hidden_states.6"].shape[1]], exact[0]["hidden_states.6"][0]),
               "padding": "right"}
     yield Case("demo-honest", "bert", arguments.demo, clean, answer)
