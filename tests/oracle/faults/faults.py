@@ -3,6 +3,7 @@
 import dataclasses
 import types
 
+import numpy
 import torch
 from torch.nn import functional
 
@@ -210,8 +211,9 @@ def interleaved(q, k, cos, sin):
     cos, sin = cos[..., :half].repeat_interleave(2, -1), sin[..., :half].repeat_interleave(2, -1)
 
     def rotate(x):
+        x, rest = x[..., : 2 * half], x[..., 2 * half :]
         turned = torch.stack((-x[..., 1::2], x[..., ::2]), -1).flatten(-2)
-        return x * cos + turned * sin
+        return torch.cat((x * cos + turned * sin, rest), -1)
 
     return rotate(q), rotate(k)
 
@@ -465,6 +467,36 @@ def f16_softmax(stack, layer, random, changes):
     return Planted(layer, [stack.site(layer, site) for site in ("attn.q", "attn.k", "attn.probs")], ["precision"], "queries and keys in f16")
 
 
+def type_ids(stack, layer, random, changes):
+    need(stack.config.model_type in ("bert", "electra"))
+
+    def inputs(batch):
+        return batch | {"token_type_ids": torch.ones_like(batch["input_ids"])}
+
+    return Planted(-1, [stack.end("embed")], ["tokens", "weights", "positions", "bias"], "token types 1 for 0", inputs=inputs)
+
+
+def bf16_weights(stack, layer, random, changes):
+    for parameter in stack.model.parameters():
+        changes.data(parameter.data, round_bf16(parameter.data))
+    return Planted(-1, ["*"], ["precision"], "every parameter rounded to bf16")
+
+
+# Everywhere: a port makes the same mistake in every block
+
+EVERYWHERE = ("activation", "scale", "rope-base", "rope-pairing", "rope-missing", "mask-self", "mask-future", "mask-no-padding",
+              "gate-up", "key-heads", "norm-weight", "norm-offset", "qk-norm", "softcap", "bias", "bf16-linear", "bf16-layer", "eps")
+
+
+def everywhere(name):
+    def plant(stack, layer, random, changes):
+        seed = int(random.integers(1 << 30))
+        planted = [FAULTS[name](stack, i, numpy.random.default_rng(seed), changes) for i in range(len(stack))]
+        planted[0].what += ", in every block"
+        return planted[0]
+    return plant
+
+
 # Below rounding
 
 def hidden_eps(stack, layer, random, changes):
@@ -489,5 +521,7 @@ FAULTS = {
     "relative-bias": relative_bias, "exchanged": qk_exchanged, "gate-up": gate_up_exchanged, "transposed": transposed,
     "other-layer": other_layer, "noisy-weight": noisy_weight, "bias": bias_missing, "key-heads": key_heads,
     "bf16-linear": bf16_linear, "bf16-layer": bf16_layer, "bf16-stream": bf16_stream, "f16-scores": f16_softmax,
+    "bf16-weights": bf16_weights, "type-ids": type_ids,
     **HIDDEN,
 }
+FAULTS |= {f"all-{name}": everywhere(name) for name in EVERYWHERE}

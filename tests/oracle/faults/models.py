@@ -145,7 +145,7 @@ def run(model, batch):
         cache = {}
     with torch.no_grad():
         out = model(**batch, **cache, output_hidden_states=True, return_dict=True)
-    tensors = {name: value for name, value in batch.items() if name != "position_ids"}
+    tensors = {name: value for name, value in batch.items() if name not in ("position_ids", "token_type_ids")}
     for prefix in ("", "encoder_", "decoder_"):
         for k, state in enumerate(out.get(f"{prefix}hidden_states") or ()):
             tensors[f"{prefix}hidden_states.{k}"] = state
