@@ -291,7 +291,12 @@ def mask_padding(stack, layer, random, changes):
 
 def mask_padding_none(stack, layer, random, changes):
     need(not getattr(stack.attention(0), "is_causal", False))
-    sites = masked(stack, layer, changes, lambda a, real, q, k: a | ~real)
+
+    def allowed(a, real, q, k):
+        away = (q - k).abs().expand(a.shape)
+        return a | (~real & (away <= away[a].max()))  # no further than a window reaches
+
+    sites = masked(stack, layer, changes, allowed)
     return Planted(layer, sites, ["mask"], "padding is seen", padding="right")
 
 
