@@ -5,12 +5,14 @@ one of tests/data/alice. `port/` is the example of docs/diff.md: examples/dump_h
 """
 
 import argparse
+import re
 import shutil
 import sys
 import types
 
 import torch
 import transformers
+from safetensors.torch import load_file, save_file
 
 from faults import honest, texts
 from faults.cases import ROOT, Planter
@@ -40,6 +42,8 @@ def port():
                                      *"0 55 71 65 28 213 37 78 11 55 71 65 9 28".split()]
     exec(compile(source.replace(*LINE), "dump_hooks.py", "exec"), {"__name__": "__main__"})
     sys.argv = arguments
+    stream = {name: value for name, value in load_file(folder / "dump.safetensors").items() if not re.search(r"\.(attn|mlp)\.", name)}
+    save_file(stream, folder / "dump.safetensors")  # the page's example: the stream alone is enough
 
 
 def main():
