@@ -12,15 +12,15 @@ namespace layerscope {
 namespace {
 
 constexpr double kClear = 3;             // an error that a proof takes away is at least so many times what is left
-constexpr double kClearRounded = 6;      // likewise for variants that round, whose results are near, not equal
+constexpr double kClearRounded = 1.2;    // likewise for variants that round: predicting part of a rounding is no chance
 constexpr double kAlike = 1.5;           // errors within this factor cannot be told apart
-constexpr std::size_t kMostPartners = 5; // single variants that are tried with all others
+constexpr std::size_t kMostPartners = 4; // single variants that are tried with all others
 
 std::vector<Hypotheses> stages_of(const BlockLab& lab) {
   std::vector<Hypotheses> stages(4);
-  suspect_embedding(lab, stages[0]);
   suspect_activations(lab, stages[0]);
   suspect_norms(lab, stages[0]);
+  suspect_embedding(lab, stages[0]);
   suspect_masks(lab, stages[0]);
   suspect_scores(lab, stages[0]);
   suspect_rotations(lab, stages[0]);
@@ -49,7 +49,6 @@ std::vector<CauseSearch::Trial> CauseSearch::try_all(const Hypotheses& stage, co
                       .says = scalar.name + " is " + fmt::format("{:.4g}", fit.value) + " rather than " +
                               fmt::format("{:.4g}", scalar.ours),
                       .after = fit.error,
-                      .approximate = false,
                       .apply = [apply = scalar.apply, value = fit.value](BlockSetup& setup) { apply(setup, value); }});
   }
   for (const Variant& variant : stage.variants) {
@@ -57,7 +56,7 @@ std::vector<CauseSearch::Trial> CauseSearch::try_all(const Hypotheses& stage, co
     variant.apply(setup);
     const double after = lab_.error(setup);
     if (!(after < before)) continue;
-    trials.push_back({variant.site, variant.kind, variant.says, after, variant.approximate, variant.apply});
+    trials.push_back({variant.site, variant.kind, variant.says, after, variant.approximate, variant.alone, variant.apply});
   }
   return trials;
 }
@@ -102,6 +101,7 @@ std::vector<Finding> CauseSearch::run() {
 }
 
 std::vector<Finding> CauseSearch::pairs(std::vector<Trial> singles, const std::vector<Hypotheses>& stages) const {
+  std::erase_if(singles, [](const Trial& trial) { return trial.alone || trial.approximate; });
   if (singles.size() > kMostPartners) singles.resize(kMostPartners);
   for (const Trial& first : singles) {
     BlockSetup base = lab_.base();

@@ -32,7 +32,7 @@ class CauseSearch {
   struct Trial {
     std::string site, kind, says;
     double after = 0;
-    bool approximate = false;
+    bool approximate = false, alone = false;
     std::function<void(BlockSetup&)> apply;
   };
   /// Tries all of `stage` on top of `base`.
