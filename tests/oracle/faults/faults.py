@@ -179,7 +179,7 @@ def residual_scale(stack, layer, random, changes):
         changes.attribute(stack.blocks[layer], "residual_multiplier", 1.0)
         return Planted(layer, [stack.site(layer, f"{step}.out") for step in ("attn", "mlp")], ["scale"], "residual multiplier missing")
     need("attn.out" not in stack.parts["norms"])  # a norm behind it undoes it
-    name, factor = pick(random, ["o", "down"]), pick(random, [0.5, 0.8, 2.0])
+    name, factor = pick(random, matrices(stack, ["o", "down"])), pick(random, [0.5, 0.8, 2.0])
     changes.outputs(stack.linear(layer, name), lambda x: x * factor)
     return Planted(layer, [stack.site(layer, MATRIX_SITES[name])], ["scale"], f"{name}: output times {factor}")
 
@@ -188,13 +188,15 @@ def residual_scale(stack, layer, random, changes):
 
 def rotating(stack, layer):
     need(type(stack.attention(layer)).__name__.startswith(("Llama", "Mistral", "Qwen", "Phi", "StableLm", "Starcoder", "Granite",
-                                                          "Olmo", "Gemma", "ModernBert", "GPTNeoX")))
+                                                          "Olmo", "Gemma", "ModernBert", "GPTNeoX", "Mixtral", "Cohere")))
     return [stack.site(layer, site) for site in ("attn.q", "attn.k", "attn.probs")]
 
 
 def rope_base(stack, layer, random, changes):
     sites = rotating(stack, layer)
     theta = pick(random, [500.0, 2500.0, 20000.0, 300000.0, 5e6])
+
+    need("Cohere" not in type(stack.attention(layer)).__name__)  # its tables are laid out otherwise
 
     def change(cos, sin):
         width, length = cos.shape[-1], cos.shape[-2]
@@ -220,6 +222,7 @@ def interleaved(q, k, cos, sin):
 
 def rope_pairing(stack, layer, random, changes):
     sites = rotating(stack, layer)
+    need("Cohere" not in type(stack.attention(layer)).__name__)  # it does so itself
     changes.rotate_with(stack.attention(layer), interleaved)
     return Planted(layer, sites, ["rope"], "neighbours are rotated together")
 
@@ -502,6 +505,37 @@ def everywhere(name):
     return plant
 
 
+# Cross attention
+
+CROSS = ("scale", "exchanged", "transposed", "other-layer", "bias", "bf16-linear", "f16-scores", "mask-no-padding")
+
+
+def cross(name):
+    def plant(stack, layer, random, changes):
+        need(stack.prefix == "dec.")
+        planted = FAULTS[name](stack.of_cross_attention(), layer, random, changes)
+        planted.sites = [site.replace(".attn.", ".cross.") for site in planted.sites]
+        return planted
+    return plant
+
+
+# Routers
+
+def router(stack, layer, random, changes):
+    need("router" in stack.parts)
+    gate = stack.module(layer, stack.parts["router"])
+    if random.integers(2):
+        changes.attribute(gate, "top_k", gate.top_k - 1)
+        what = "one expert fewer"
+    else:
+        def not_renormalised(_, __, output):
+            logits, _, indices = output
+            return logits, logits.float().softmax(-1).gather(-1, indices), indices
+        changes.hook(gate.register_forward_hook(not_renormalised))
+        what = "chosen probabilities are not scaled up to 1"
+    return Planted(layer, [stack.site(layer, "mlp.router"), stack.site(layer, "mlp.out")], ["scale", "weights", "unknown", "norm"], what)
+
+
 # Below rounding
 
 def hidden_eps(stack, layer, random, changes):
@@ -526,7 +560,8 @@ FAULTS = {
     "relative-bias": relative_bias, "exchanged": qk_exchanged, "gate-up": gate_up_exchanged, "transposed": transposed,
     "other-layer": other_layer, "noisy-weight": noisy_weight, "bias": bias_missing, "key-heads": key_heads,
     "bf16-linear": bf16_linear, "bf16-layer": bf16_layer, "bf16-stream": bf16_stream, "f16-scores": f16_softmax,
-    "bf16-weights": bf16_weights, "type-ids": type_ids,
+    "bf16-weights": bf16_weights, "type-ids": type_ids, "router": router,
     **HIDDEN,
 }
 FAULTS |= {f"all-{name}": everywhere(name) for name in EVERYWHERE}
+FAULTS |= {f"cross-{name}": cross(name) for name in CROSS}

@@ -17,7 +17,7 @@ GOLDEN = {"bert": "bert-base-v5", "roberta": "roberta-base-v5", "gpt2": "gpt2-lm
           "starcoder2": "starcoder2-base-v5", "granite": "granite-bias-v5", "olmo2": "olmo2-bias-v5", "bart": "bart-untied-v5"}
 OPEN = ("bert", "roberta", "gpt2", "llama", "t5", "gpt_neox", "gemma2", "qwen3", "modernbert", "opt")
 HELD = ("distilbert", "electra", "mistral", "phi", "qwen2", "gemma3_text", "olmo2", "bart", "granite", "starcoder2", "stablelm",
-        "phi3")
+        "phi3", "mixtral", "cohere")
 CENTRED = {"norm": (0.0, 0.2)}  # norms that add 1 to their weight
 FULL, SLIDING = "full_attention", "sliding_attention"
 
@@ -102,6 +102,8 @@ RECIPES = {
     "t5": lambda s: ("T5ForConditionalGeneration", {"vocab_size": s.vocabulary, "d_model": s.width, "d_kv": s.head_dim,
                      "d_ff": s.inner, "num_layers": s.layers, "num_decoder_layers": s.layers, "num_heads": s.heads,
                      "relative_attention_num_buckets": 16, "relative_attention_max_distance": 24, "decoder_start_token_id": 0}),
+    "mixtral": lambda s: ("MixtralForCausalLM", grouped(s, num_local_experts=5, num_experts_per_tok=2, sliding_window=None, **rope(10000.0))),
+    "cohere": lambda s: ("CohereForCausalLM", common(s, num_key_value_heads=s.keys, logit_scale=0.3, **rope(10000.0))),
     "bart": lambda s: ("BartForConditionalGeneration", seq2seq(s)),
 }
 

@@ -1,5 +1,7 @@
 """Where the parts of a block are in transformers' modules, by family, under the names of our sites."""
 
+import copy
+
 import torch
 
 ROWS, HEADS = "rows", "heads"  # how one fused matrix holds queries, keys and values: one behind the other, or head by head
@@ -51,12 +53,18 @@ PARTS = {
     "phi": separate(*projections("self_attn", "q_proj k_proj v_proj dense"), "mlp.fc1", "mlp.fc2", "mlp.activation_fn",
                     {"attn.in": "input_layernorm"}),
     "starcoder2": separate(*projections("self_attn"), "mlp.c_fc", "mlp.c_proj", "mlp.act", PRE),
+    "mixtral": LLAMA | {"up": None, "down": None, "gate": None, "act": "mlp.experts.act_fn", "router": "mlp.gate"},
+    "cohere": LLAMA | {"norms": {"attn.in": "input_layernorm"}},
     "gemma2": LLAMA | {"norms": SANDWICH},
     "gemma3_text": LLAMA | {"norms": SANDWICH, "qk_norms": QK},
     "qwen3": LLAMA | {"qk_norms": QK},
     "olmo2": LLAMA | {"norms": {"attn.out": "post_attention_layernorm", "mlp.out": "post_feedforward_layernorm"}, "qk_norms": QK},
     **{family: LLAMA for family in ("llama", "mistral", "qwen2", "granite", "stablelm", "smollm3")},
 }
+
+# The attention over the encoder, by model type
+CROSS = {"t5": dict(zip(("q", "k", "v", "o", "attn"), [*projections("layer.1.EncDecAttention", "q k v o"), "layer.1.EncDecAttention"])),
+         "bart": dict(zip(("q", "k", "v", "o", "attn"), [*projections("encoder_attn", "q_proj k_proj v_proj out_proj"), "encoder_attn"]))}
 
 # (word embedding, position embedding, embedding norm, final norm) within the stack's module
 ENDS = {
@@ -71,7 +79,7 @@ ENDS = {
     "phi": ("embed_tokens", None, None, "final_layernorm"),
     **{family: ("embed_tokens", None, None, "norm")
        for family in ("llama", "mistral", "qwen2", "qwen3", "gemma2", "gemma3_text", "granite", "stablelm", "starcoder2",
-                      "smollm3", "olmo2", "phi3")},
+                      "smollm3", "olmo2", "phi3", "mixtral", "cohere")},
 }
 
 
@@ -94,6 +102,13 @@ class Stack:
         self.blocks = lists[0]
         self.word, self.position, self.embedding_norm, self.final_norm = (
             self.stack.get_submodule(path) if path else None for path in ENDS[family])
+
+    def of_cross_attention(self):
+        """This stack with the attention over the encoder in place of its own."""
+        other = copy.copy(self)
+        paths = CROSS.get(self.config.model_type) if self.prefix == "dec." else None
+        other.parts = self.parts | (paths or {name: None for name in ("q", "k", "v", "o", "attn")}) | {"up": None, "down": None}
+        return other
 
     def __len__(self):
         return len(self.blocks)
