@@ -10,9 +10,9 @@
 #include "family/registry.h"
 #include "session/model_state.h"
 #include "session/rows.h"
+#include "session/run_rows.h"
 #include "spec/labels.h"
 #include "spec/validate.h"
-#include "tap/reducer.h"
 #include "tap/sites.h"
 
 namespace layerscope {
@@ -184,15 +184,7 @@ void Model::append(Batch& batch, const ModelRow& row, std::int64_t row_number, s
 }
 
 Status Model::run(const Batch& batch, const TapPlan& plan, Sink& sink, const EditPlan* edits) const {
-  if (!state_->engine) return Error{ErrorCode::kUsage, "the model was opened without its weights"};
-  try {
-    LAYERSCOPE_TRY(check_batch(*state_, batch));
-    Reducer reducer(batch, plan, sink);
-    return state_->engine->run(batch, plan, reducer, {.edits = edits});
-  } catch (const std::bad_alloc&) {
-    return Error{ErrorCode::kResource,
-                 "out of memory while running a batch of " + std::to_string(batch.sequences()) + " rows"};
-  }
+  return run_batch(*this, batch, plan, sink, edits, nullptr);
 }
 
 namespace {
