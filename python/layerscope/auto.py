@@ -200,8 +200,8 @@ class _Stack:
 
     def __init__(self, prefix: str, model: _native.Model, states: bool, attentions: bool) -> None:
         own = [site for site in model.sites if site.name.startswith(prefix)]
-        indexed = sorted((site for site in own if site.hf_index is not None), key=lambda site: site.hf_index or 0)
-        self.states = [site.name for site in indexed] if states else None
+        layers = _native.plan(model, layers=prefix.replace(".", ":") + "all").stored if states else []
+        self.states = [site.name for site in layers] if states else None
         probabilities = [site for site in own if site.probabilities] if attentions else []
         self.attentions = [site.name for site in probabilities if not site.cross] if attentions else None
         self.cross = [site.name for site in probabilities if site.cross] if attentions else None

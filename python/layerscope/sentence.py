@@ -71,7 +71,7 @@ class SentenceTransformer:
         """Tokens that are read of a text; setting it overrides the folder's."""
         if self._max_seq_length is not None:
             return self._max_seq_length
-        limits = [json.loads(self._embedder.recipe_json).get("max_length"), self._embedder.model.max_tokens]
+        limits = [json.loads(self._embedder.recipe_json).get("max_seq_length"), self._embedder.model.max_tokens]
         known = [int(limit) for limit in limits if isinstance(limit, int)]
         return min(known) if known else None
 
