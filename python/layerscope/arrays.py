@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib
 import sys
 from typing import Any, Callable
 
@@ -38,9 +39,8 @@ def converter(*inputs: Any) -> Convert:
 
 
 def to_torch(array: Any) -> Any:
-    import torch
-
-    return torch.from_numpy(array)
+    """The same memory as a tensor of torch, which has to be installed."""
+    return importlib.import_module("torch").from_numpy(array)
 
 
 def integers(value: Any, what: str, rank: int = 2) -> Integers:

@@ -235,8 +235,8 @@ class AutoModelForCausalLM(_Writer):
     """Scores over the vocabulary of what follows each position."""
 
     def __init__(self, model: _native.Model, threads: int | None = None) -> None:
-        if not model.has_decoder or model.two_stacks:
-            raise ModelError(f"{model.path}: is no causal language model")
+        if model.two_stacks:
+            raise ModelError(f"{model.path}: has an encoder and a decoder, which AutoModelForSeq2SeqLM opens")
         super().__init__(model, threads)
 
 

@@ -239,24 +239,26 @@ def _row(text: Any) -> _native.TextRow:
 
 def _matrix(vectors: Any) -> NDArray[Any]:
     array = vectors.detach().cpu().numpy() if is_torch(vectors) else np.asarray(vectors)
-    return np.atleast_2d(array.astype(np.float32))
+    rows: NDArray[Any] = np.atleast_2d(array.astype(np.float32))
+    return rows
 
 
 def _unit(rows: NDArray[Any]) -> NDArray[Any]:
-    return rows / np.maximum(np.linalg.norm(rows, axis=1, keepdims=True), 1e-12)
+    unit: NDArray[Any] = rows / np.maximum(np.linalg.norm(rows, axis=1, keepdims=True), 1e-12)
+    return unit
 
 
 def quantize(vectors: Floats, precision: str, ranges: Sequence[Sequence[float]] | None = None) -> NDArray[Any]:
     """Vectors in a byte or a bit an element. Of bytes, `ranges` (lowest and highest value by element) are taken from the
     vectors unless given. (sentence_transformers, quantization.py)"""
     if precision in ("binary", "ubinary"):
-        packed = np.packbits(vectors > 0, axis=-1)
+        packed: NDArray[Any] = np.packbits(vectors > 0, axis=-1)
         return packed if precision == "ubinary" else (packed.astype(np.int16) - 128).astype(np.int8)
     if precision not in ("int8", "uint8"):
         raise UsageError(f"precision {precision!r}: expected {', '.join(_PRECISIONS[1:])}")
     bounds = np.asarray(ranges) if ranges is not None else np.stack([vectors.min(axis=0), vectors.max(axis=0)])
     steps = (bounds[1] - bounds[0]) / 255
     with np.errstate(divide="ignore", invalid="ignore"):
-        places = (vectors - bounds[0]) / steps
+        places: NDArray[Any] = (vectors - bounds[0]) / steps
     places = np.nan_to_num(places, nan=0.0, posinf=255.0, neginf=0.0)
     return places.astype(np.uint8) if precision == "uint8" else (places - 128).astype(np.int8)

@@ -244,16 +244,18 @@ class Tokenizer:
             columns["special_tokens_mask"] = column("special_tokens_mask", [row.special for row in rows], 1)
         if return_offsets_mapping:
             columns["offset_mapping"] = column("offset_mapping", [row.offsets for row in rows], (0, 0))
-        if return_length:
-            columns["length"] = [[max(len(row.ids), length or 0)] for row in rows]
         if length is not None:
             for row in rows:
                 row.sequence = _filled(row.sequence, length, None, side)
+        data: dict[str, Any] = dict(columns)
         if return_tensors is not None:
-            return BatchEncoding({name: _tensor(name, values, return_tensors) for name, values in columns.items()}, self, rows)
-        if single:
-            return BatchEncoding({name: values[0] for name, values in columns.items()}, self, rows)
-        return BatchEncoding(columns, self, rows)
+            data = {name: _tensor(name, values, return_tensors) for name, values in columns.items()}
+        elif single:
+            data = {name: values[0] for name, values in columns.items()}
+        if return_length:
+            lengths = [max(len(row.ids), length or 0) for row in rows]
+            data["length"] = lengths if return_tensors is None else _tensor("length", [lengths], return_tensors)[0]
+        return BatchEncoding(data, self, rows)
 
     def encode(self, text: str, text_pair: str | None = None, **options: Any) -> Any:
         """The ids alone."""
@@ -390,8 +392,6 @@ def _tensor(name: str, rows: list[list[Any]], kind: str) -> Any:
     if len({len(row) for row in rows}) > 1:
         raise UsageError(f"{name}: rows differ in length; padding=True makes them equal")
     array: Integers = np.array(rows, dtype=np.int64)
-    if name == "length":
-        array = array[:, 0]
     return to_torch(array) if kind == "pt" else array
 
 

@@ -135,13 +135,14 @@ std::vector<Written> generate(const Model& model, const std::vector<TextRow>& ro
 
 void bind_generation(nb::module_& module) {
   nb::class_<Written>(module, "Written", "A row that has been written on.")
-      .def_prop_ro("output_ids", [](const Written& written) { return array_of(written.row.output_ids); })
+      .def_prop_ro(
+          "output_ids", [](const Written& written) { return array_of(written.row.output_ids); }, nb::rv_policy::move)
       .def_prop_ro("prompt_ids",
                    [](const Written& written) {
                      const ModelRow& prompt = written.row.prompt;
                      return array_of(prompt.decoder ? prompt.decoder->ids : prompt.main.ids);
                    },
-                   "What the decoder read first.")
+                   nb::rv_policy::move, "What the decoder read first.")
       .def_prop_ro("stopped", [](const Written& written) { return written.row.stopped; })
       .def_prop_ro("text",
                    [](const Written& written) { return nb::bytes(written.row.text.data(), written.row.text.size()); })
