@@ -89,8 +89,8 @@ void bind_embedder(nb::module_& module) {
           [](const Embedder& embedder, std::optional<std::string> prompt, std::optional<std::string> prompt_name,
              const std::optional<std::string>& task, std::optional<bool> normalize,
              std::optional<std::int64_t> truncate_dim, std::optional<std::int64_t> max_length) {
-            return take(embedder.with(options_of(std::move(prompt), std::move(prompt_name), task, normalize,
-                                                 truncate_dim, max_length)));
+            return take(embedder.with(
+                options_of(std::move(prompt), std::move(prompt_name), task, normalize, truncate_dim, max_length)));
           },
           "prompt"_a = nb::none(), "prompt_name"_a = nb::none(), "task"_a = nb::none(), "normalize"_a = nb::none(),
           "truncate_dim"_a = nb::none(), "max_length"_a = nb::none(), "Another way of reading texts, same weights.")

@@ -112,8 +112,8 @@ std::vector<Written> generate(const Model& model, const std::vector<TextRow>& ro
                               .ignore_eos = false,
                               .stop_strings = std::move(stop_strings)};
   GenerationOptions options;
-  options.config = take(
-      with_flags(take(read_generation_config(model.info().path, model.info().vocabulary_size)), flags));
+  options.config =
+      take(with_flags(take(read_generation_config(model.info().path, model.info().vocabulary_size)), flags));
   if (min_new_tokens) options.config.min_new_tokens = *min_new_tokens;
   if (eos_token_id) options.config.eos_token_id = *eos_token_id;
   options.max_new_tokens = max_new_tokens;
@@ -137,12 +137,13 @@ void bind_generation(nb::module_& module) {
   nb::class_<Written>(module, "Written", "A row that has been written on.")
       .def_prop_ro(
           "output_ids", [](const Written& written) { return array_of(written.row.output_ids); }, nb::rv_policy::move)
-      .def_prop_ro("prompt_ids",
-                   [](const Written& written) {
-                     const ModelRow& prompt = written.row.prompt;
-                     return array_of(prompt.decoder ? prompt.decoder->ids : prompt.main.ids);
-                   },
-                   nb::rv_policy::move, "What the decoder read first.")
+      .def_prop_ro(
+          "prompt_ids",
+          [](const Written& written) {
+            const ModelRow& prompt = written.row.prompt;
+            return array_of(prompt.decoder ? prompt.decoder->ids : prompt.main.ids);
+          },
+          nb::rv_policy::move, "What the decoder read first.")
       .def_prop_ro("stopped", [](const Written& written) { return written.row.stopped; })
       .def_prop_ro("text",
                    [](const Written& written) { return nb::bytes(written.row.text.data(), written.row.text.size()); })
@@ -151,8 +152,8 @@ void bind_generation(nb::module_& module) {
           [](const Written& written, std::size_t site, std::int64_t width) {
             if (site >= written.values.size() || width < 1) throw nb::index_error("there is no such site");
             const std::vector<float>& values = written.values[site];
-            return array_of<float, 2>(values, {values.size() / static_cast<std::size_t>(width),
-                                               static_cast<std::size_t>(width)});
+            return array_of<float, 2>(
+                values, {values.size() / static_cast<std::size_t>(width), static_cast<std::size_t>(width)});
           },
           "site"_a, "width"_a, "The states of a stored site, [tokens, width].");
   module.def("generate", &generate, "model"_a, "rows"_a, nb::kw_only(), "max_new_tokens"_a,

@@ -91,17 +91,18 @@ void bind_model(nb::module_& module) {
       .def_prop_ro("max_tokens", [](const Model& model) { return model.info().max_tokens; })
       .def_prop_ro("width", [](const Model& model) { return model.state().spec.width; })
       .def_prop_ro("layers",
-                   [](const Model& model) {
-                     return std::make_tuple(model.sites().layers[0], model.sites().layers[1]);
-                   })
+                   [](const Model& model) { return std::make_tuple(model.sites().layers[0], model.sites().layers[1]); })
       .def_prop_ro("sites", [](const Model& model) { return model.sites().sites; })
       .def("inspect_json", [](const Model& model) { return inspect_json(model.state()); })
-      .def("token", [](const Model& model, std::int32_t id) -> std::optional<nb::bytes> {
-        const Tokenizer* tokenizer = model.state().tokenizer.get();
-        const std::optional<std::string> token = tokenizer == nullptr ? std::nullopt : tokenizer->token(id);
-        if (!token) return std::nullopt;
-        return nb::bytes(token->data(), token->size());
-      }, "id"_a);
+      .def(
+          "token",
+          [](const Model& model, std::int32_t id) -> std::optional<nb::bytes> {
+            const Tokenizer* tokenizer = model.state().tokenizer.get();
+            const std::optional<std::string> token = tokenizer == nullptr ? std::nullopt : tokenizer->token(id);
+            if (!token) return std::nullopt;
+            return nb::bytes(token->data(), token->size());
+          },
+          "id"_a);
   module.def("classify", &classify, "model"_a, "rows"_a, "threads"_a = 0);
 }
 

@@ -31,8 +31,8 @@ struct Target {
 class ArraySink final : public Sink {
  public:
   /// Errors (kUsage): a block that would leave its array.
-  [[nodiscard]] static Result<ArraySink> create(const Model& model, const TapPlan& plan,
-                                                std::span<const ModelRow> rows, std::vector<Target> targets);
+  [[nodiscard]] static Result<ArraySink> create(const Model& model, const TapPlan& plan, std::span<const ModelRow> rows,
+                                                std::vector<Target> targets);
   Status accept(const StateFrame& frame) override;
 
  private:

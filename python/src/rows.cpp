@@ -149,7 +149,9 @@ void bind_rows(nb::module_& module) {
           "decoder"_a = false, "Tokens of each row.")
       .def(
           "ids",
-          [](const Rows& rows, std::size_t index, bool decoder) { return array_of(tokens_of(rows, index, decoder).ids); },
+          [](const Rows& rows, std::size_t index, bool decoder) {
+            return array_of(tokens_of(rows, index, decoder).ids);
+          },
           "index"_a, "decoder"_a = false)
       .def(
           "special",
@@ -160,8 +162,8 @@ void bind_rows(nb::module_& module) {
   module.def("rows_of_ids", &rows_of_ids, "model"_a, "ids"_a, "begins"_a, "ends"_a, "type_ids"_a = nb::none(),
              "decoder_ids"_a = nb::none(), "decoder_begins"_a = nb::none(), "decoder_ends"_a = nb::none(),
              "Rows from the cells begins[i] ... ends[i] of padded matrices.");
-  module.def("rows_of_texts", &rows_of_texts, "model"_a, "texts"_a, "add_special_tokens"_a = true,
-             "truncate"_a = false, "max_length"_a = nb::none(), "threads"_a = 0);
+  module.def("rows_of_texts", &rows_of_texts, "model"_a, "texts"_a, "add_special_tokens"_a = true, "truncate"_a = false,
+             "max_length"_a = nb::none(), "threads"_a = 0);
 }
 
 }  // namespace layerscope::python

@@ -53,10 +53,8 @@ EncodingArrays encode(const Tokenizer& tokenizer, const std::vector<std::string>
   if (!pairs.empty() && pairs.size() != texts.size())
     raise({ErrorCode::kUsage, "as many pairs as texts expected, " + std::to_string(pairs.size()) + " for " +
                                   std::to_string(texts.size())});
-  const EncodeOptions options{.add_special_tokens = add_special_tokens,
-                              .max_length = max_length,
-                              .want_offsets = offsets,
-                              .target = target};
+  const EncodeOptions options{
+      .add_special_tokens = add_special_tokens, .max_length = max_length, .want_offsets = offsets, .target = target};
   Encodings all;
   Status status;
   {

@@ -34,7 +34,9 @@ std::string or_null(const std::optional<Number>& number) {
 }
 
 std::string stack_json(std::string_view name, const Stack& stack, std::int64_t width) {
-  const auto step = [](const Step& s) { return "{\"slot\":" + quoted(s.slot) + ",\"text\":" + quoted(step_text(s)) + "}"; };
+  const auto step = [](const Step& s) {
+    return "{\"slot\":" + quoted(s.slot) + ",\"text\":" + quoted(step_text(s)) + "}";
+  };
   const auto block = [&](const Block& b) { return "{\"steps\":" + list(b.steps, step) + "}"; };
   return "{\"name\":" + quoted(name) + ",\"layers\":" + std::to_string(stack.blocks.size()) +
          ",\"width\":" + std::to_string(width) + ",\"blocks\":" + list(stack.blocks, block) +
@@ -68,8 +70,7 @@ std::string inspect_json(const ModelState& state) {
   if (spec.labels)
     out += ",\"label_head\":" + quoted(labels_text(*spec.labels)) + ",\"labels\":" + strings(spec.labels->names);
   return out + ",\"sites\":" + list(state.sites.sites, site_json) +
-         ",\"tensors\":" + list(state.bindings.bound, tensor_json) +
-         ",\"ignored\":" + strings(state.bindings.ignored) +
+         ",\"tensors\":" + list(state.bindings.bound, tensor_json) + ",\"ignored\":" + strings(state.bindings.ignored) +
          ",\"vocabulary_size\":" + std::to_string(state.info.vocabulary_size) +
          ",\"max_tokens\":" + or_null(state.info.max_tokens) +
          ",\"tokenizer\":" + (state.info.has_tokenizer ? "true" : "false") + "}\n";
