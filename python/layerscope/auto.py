@@ -8,7 +8,7 @@ from typing import Any, ClassVar
 import numpy as np
 
 from . import _native
-from .arrays import Convert, converter
+from .arrays import Convert, Floats, converter
 from .errors import ModelError, UsageError
 from .folder import Config, dtype_name, read_json, refuse_unknown, resolve
 from .generation import generate
@@ -146,6 +146,7 @@ class PreTrainedModel:
         if self.scores is None:
             return BaseModelOutput(
                 last_hidden_state=convert(values["final"]),
+                pooler_output=convert(self._pooled(run, values["final"])) if self._model.has_pooler else None,
                 hidden_states=fields["hidden_states"],
                 attentions=fields["attentions"],
             )
@@ -177,6 +178,13 @@ class PreTrainedModel:
         if self.scores is None:
             return Seq2SeqModelOutput(last_hidden_state=convert(values["dec.final"]), **common)
         return Seq2SeqScoresOutput(logits=convert(values["logits"]), **common)
+
+    def _pooled(self, run: PaddedRun, finals: Floats) -> Floats:
+        """What the pooler makes of each row's first token; zero for rows without tokens."""
+        pooled: Floats = np.zeros((finals.shape[0], finals.shape[2]), np.float32)
+        first = finals[run.running, run.cells(False).begins[run.running]]
+        pooled[run.running] = _native.pool(self._model, np.ascontiguousarray(first))
+        return pooled
 
     def _scores(self, run: PaddedRun, values: dict[str, Any]) -> Any:
         if self.scores == "vocabulary":

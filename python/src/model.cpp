@@ -36,6 +36,23 @@ std::unique_ptr<Model> open(const std::string& folder, const std::string& dtype,
   return take(std::move(model));
 }
 
+// What the pooler makes of first final states, [rows, width].
+NumpyArray<float, 2> pool(const Model& model, const ArrayIn<float, 2>& firsts) {
+  const std::size_t rows = firsts.shape(0), width = firsts.shape(1);
+  std::vector<float> pooled(rows * width);
+  const auto view = [&](auto* data) {
+    return MutableRows{.data = reinterpret_cast<std::byte*>(const_cast<float*>(data)),
+                       .rows = static_cast<std::int64_t>(rows),
+                       .width = static_cast<std::int64_t>(width),
+                       .stride = static_cast<std::int64_t>(width)};
+  };
+  run_interruptibly([&](const std::atomic<bool>&) {
+    model.enter_worker();
+    return model.pool(view(firsts.data()).view(), view(pooled.data()));
+  });
+  return array_of<float, 2>(std::move(pooled), {rows, width});
+}
+
 // The scores of every row, [rows, labels] of each.
 std::vector<NumpyArray<float, 2>> classify(const Model& model, const Rows& rows, int threads) {
   std::vector<LabelScores> scores;
@@ -83,6 +100,7 @@ void bind_model(nb::module_& module) {
       .def_prop_ro("has_type_ids", [](const Model& model) { return model.info().has_type_ids; })
       .def_prop_ro("two_stacks", [](const Model& model) { return model.info().two_stacks; })
       .def_prop_ro("has_decoder", [](const Model& model) { return model.state().spec.decoder.has_value(); })
+      .def_prop_ro("has_pooler", [](const Model& model) { return model.info().has_pooler; })
       .def_prop_ro("has_head", [](const Model& model) { return model.info().has_head; })
       .def_prop_ro("no_head", [](const Model& model) { return model.state().no_head; })
       .def_prop_ro("no_labels", [](const Model& model) { return model.state().no_labels; })
@@ -103,6 +121,7 @@ void bind_model(nb::module_& module) {
             return nb::bytes(token->data(), token->size());
           },
           "id"_a);
+  module.def("pool", &pool, "model"_a, "firsts"_a, "What the pooler makes of the final states of first tokens.");
   module.def("classify", &classify, "model"_a, "rows"_a, "threads"_a = 0);
 }
 

@@ -136,6 +136,8 @@ Status open_folder(const std::string& folder, const OpenOptions& options, ModelS
   if (embedding.positions) state.info.max_tokens = embedding.positions->rows - embedding.positions->offset;
   if (const auto& rotation = state.main_stack().rotation; rotation && rotation->rows > 0)
     state.info.max_tokens = rotation->rows;
+  state.info.has_pooler =
+      state.bindings.find("pooler.weight") != nullptr && state.bindings.find("pooler.bias") != nullptr;
   state.info.has_head = state.spec.head.has_value();
   if (const auto& labels = state.spec.labels)
     state.info.labels = Labels{
@@ -230,6 +232,17 @@ Status Model::finish(StackId stack, const RowsView& stream, const MutableRows& o
   return state_->engine->finish(stack, stream, out);
 } catch (const std::bad_alloc&) {
   return Error{ErrorCode::kResource, "out of memory while finishing a stack"};
+}
+
+Status Model::pool(const RowsView& firsts, const MutableRows& out) const try {
+  if (!state_->info.has_pooler) return Error{ErrorCode::kModel, state_->info.path + ": has no pooler"};
+  if (!state_->engine) return Error{ErrorCode::kUsage, "the model was opened without its weights"};
+  LAYERSCOPE_TRY(expect_rows("first states", firsts.dtype, firsts.width, state_->spec.width));
+  LAYERSCOPE_TRY(expect_rows("pooled states", out.dtype, out.width, state_->spec.width));
+  if (out.rows != firsts.rows) return Error{ErrorCode::kUsage, "as many pooled states as first ones expected"};
+  return state_->engine->pool(firsts, out);
+} catch (const std::bad_alloc&) {
+  return Error{ErrorCode::kResource, "out of memory while pooling"};
 }
 
 void Model::enter_worker() const {
