@@ -4,11 +4,10 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
-#include <cstring>
 #include <numeric>
+#include <string>
 
 #include "session/workers.h"
-#include "unit/session/model_copy.h"
 
 namespace layerscope {
 namespace {
@@ -81,8 +80,7 @@ class Counting final : public Sink {
 };
 
 TEST(RunRows, StopsBetweenTwoValues) {
-  const test::ModelCopy copy("bert-base-v5");
-  const auto model = copy.open();
+  const auto model = Model::open(std::string(LAYERSCOPE_SOURCE_DIR) + "/tests/golden/bert-base-v5");
   ASSERT_TRUE(model.ok());
   const auto plan = TapPlan::compile((*model)->sites(), {.layers = "all"});
   ASSERT_TRUE(plan.ok());
