@@ -54,7 +54,12 @@ def json_lines(text):
 
 def reference(name):
     """The tensors of a golden model's reference, by name."""
-    data = (GOLDEN / name / "reference.safetensors").read_bytes()
+    return safetensors_of(GOLDEN / name / "reference.safetensors")
+
+
+def safetensors_of(path):
+    """The tensors of a file, by name."""
+    data = path.read_bytes()
     (length,) = struct.unpack("<Q", data[:8])
     tensors = {}
     for key, place in json.loads(data[8 : 8 + length]).items():

@@ -1,10 +1,12 @@
 """Forward passes against the states of transformers in tests/golden."""
 
+import pathlib
+
 import numpy as np
 import pytest
 
 import layerscope
-from conftest import GOLDEN, close, padded, reference, rows_of
+from conftest import GOLDEN, close, padded, reference, rows_of, safetensors_of
 
 ENCODERS = ["bert-base-v5", "roberta-base-v5", "albert-inner-v5", "modernbert-tokens-v4", "mpnet-base-v4", "esm-rotary-v5"]
 DECODERS = ["gpt2-lm-v5", "llama-llama3-v5", "gemma-lm-v5", "phi-base-v5", "opt-base-v4", "mixtral-base-v4", "bloom-base-v5"]
@@ -125,6 +127,22 @@ def test_scores_over_labels(name):
     logits = model(ids, mask).logits
     for row in range(len(rows)):
         assert close(logits[row], tensors[f"r{row}.logits"])
+
+
+@pytest.mark.parametrize("side", ["left", "right"])
+def test_pooler_output(folder, tokenizer, side):
+    model = layerscope.AutoModel.from_pretrained(folder)
+    inputs = tokenizer(["I love cats", "a", ""], padding=True, padding_side=side, return_tensors="np")
+    out = model(**inputs)
+    weights = safetensors_of(pathlib.Path(folder, "model.safetensors"))
+    first = np.stack([state[mask.argmax()] for state, mask in zip(out.last_hidden_state, inputs["attention_mask"])])
+    expected = np.tanh(first @ weights["pooler.dense.weight"].T + weights["pooler.dense.bias"])
+    assert np.allclose(out.pooler_output, expected, atol=1e-5)
+    assert out[1] is out.pooler_output
+    for row in range(3):
+        cells = inputs["attention_mask"][row] == 1
+        assert np.array_equal(model(inputs["input_ids"][row, cells][None]).pooler_output[0], out.pooler_output[row])
+    assert opened("gpt2-lm-v5")([[5]]).pooler_output is None
 
 
 def test_no_mask_is_all_ones(model):

@@ -87,6 +87,7 @@ def test_other_threads_run_meanwhile(folder):
 def test_control_c_ends_a_long_call(folder):
     program = f"""
 import os, signal, threading, numpy as np, layerscope
+signal.signal(signal.SIGINT, signal.default_int_handler)  # a shell's background jobs begin with it ignored
 model = layerscope.AutoModel.from_pretrained({folder!r}, threads=1)
 ids = np.full((4000, 500), 2088)
 threading.Timer(1.0, os.kill, (os.getpid(), signal.SIGINT)).start()
