@@ -36,9 +36,8 @@ void suspect_positions(const BlockLab& lab, const PositionTable& positions, Hypo
           table->offset = 0;
           table->skipped_id.reset();
         });
-  add(out, "positions", "position embeddings are left out", [](BlockSetup& setup) {
-    setup.stack.embedding.positions.reset();
-  });
+  add(out, "positions", "position embeddings are left out",
+      [](BlockSetup& setup) { setup.stack.embedding.positions.reset(); });
   add(out, "positions", "every token stands at the first position", [](BlockSetup& setup) {
     SlotValues* table = setup.change("embed.position.weight");
     if (table == nullptr || !setup.stack.embedding.positions) return;
@@ -52,8 +51,8 @@ void suspect_positions(const BlockLab& lab, const PositionTable& positions, Hypo
     add(out, "positions", "the sines and cosines of positions follow the other rule", [](BlockSetup& setup) {
       auto& table = setup.stack.embedding.positions;
       if (!table || !table->computed) return;
-      table->computed = *table->computed == Sinusoid::kEndpointRates ? Sinusoid::kInterleavedRates
-                                                                     : Sinusoid::kEndpointRates;
+      table->computed =
+          *table->computed == Sinusoid::kEndpointRates ? Sinusoid::kInterleavedRates : Sinusoid::kEndpointRates;
     });
   if (lab.base().stack.embedding.norm)
     add(out, "norm", "positions join on the other side of the embedding's norm", [](BlockSetup& setup) {
@@ -91,15 +90,14 @@ void suspect_embedding(const BlockLab& lab, Hypotheses& out) {
   if (!lab.is_embedding()) return;
   const Embedding& embedding = lab.base().stack.embedding;
   const auto width = static_cast<double>(lab.width());
-  out.scalars.push_back({.site = "embed",
-                         .kind = "scale",
-                         .name = "the scale of the token embeddings",
-                         .ours = embedding.scale,
-                         .tried = {1, std::sqrt(width), 1 / std::sqrt(width), 2, 0.5, 12, width, 1 / width,
-                                   static_cast<double>(rounded(Rounding::kBF16, static_cast<float>(std::sqrt(width))))},
-                         .apply = [](BlockSetup& setup, double value) {
-                           setup.stack.embedding.scale = static_cast<float>(value);
-                         }});
+  out.scalars.push_back(
+      {.site = "embed",
+       .kind = "scale",
+       .name = "the scale of the token embeddings",
+       .ours = embedding.scale,
+       .tried = {1, std::sqrt(width), 1 / std::sqrt(width), 2, 0.5, 12, width, 1 / width,
+                 static_cast<double>(rounded(Rounding::kBF16, static_cast<float>(std::sqrt(width))))},
+       .apply = [](BlockSetup& setup, double value) { setup.stack.embedding.scale = static_cast<float>(value); }});
   if (embedding.positions) suspect_positions(lab, *embedding.positions, out);
   if (embedding.types > 0) suspect_types(lab, embedding, out);
   if (embedding.rescale)
@@ -108,10 +106,9 @@ void suspect_embedding(const BlockLab& lab, Hypotheses& out) {
   if (embedding.tasks > 0)
     add(out, "tokens", "the task's embedding is left out", [](BlockSetup& setup) { setup.stack.embedding.tasks = 0; });
   if (embedding.projection && embedding.projection->bias)
-    add(out, "bias", "the embedding's projection has no bias",
-        [](BlockSetup& setup) {
-          if (auto& projection = setup.stack.embedding.projection) projection->bias = false;
-        });
+    add(out, "bias", "the embedding's projection has no bias", [](BlockSetup& setup) {
+      if (auto& projection = setup.stack.embedding.projection) projection->bias = false;
+    });
 }
 
 }  // namespace layerscope

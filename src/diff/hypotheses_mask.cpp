@@ -41,18 +41,14 @@ void suspect_padding(const BlockLab& lab, const Step& step, Hypotheses& out) {
     };
     out.variants.push_back(std::move(open));
   }
-  add_extents(lab, out, site, "the first padding token behind a row is attended to", [](RowExtent& extent, const Row& row) {
-    extent.right = row.right_padding > 0 ? 1 : 0;
-  });
-  add_extents(lab, out, site, "the last padding token before a row is attended to", [](RowExtent& extent, const Row& row) {
-    extent.left = row.left_padding > 0 ? 1 : 0;
-  });
-  add_extents(lab, out, site, "the last token of padded rows is masked", [&](RowExtent& extent, const Row& row) {
-    extent.hidden_last = row.right_padding > 0 ? 1 : 0;
-  });
-  add_extents(lab, out, site, "the first token of padded rows is masked", [&](RowExtent& extent, const Row& row) {
-    extent.hidden_first = row.left_padding > 0 ? 1 : 0;
-  });
+  add_extents(lab, out, site, "the first padding token behind a row is attended to",
+              [](RowExtent& extent, const Row& row) { extent.right = row.right_padding > 0 ? 1 : 0; });
+  add_extents(lab, out, site, "the last padding token before a row is attended to",
+              [](RowExtent& extent, const Row& row) { extent.left = row.left_padding > 0 ? 1 : 0; });
+  add_extents(lab, out, site, "the last token of padded rows is masked",
+              [&](RowExtent& extent, const Row& row) { extent.hidden_last = row.right_padding > 0 ? 1 : 0; });
+  add_extents(lab, out, site, "the first token of padded rows is masked",
+              [&](RowExtent& extent, const Row& row) { extent.hidden_first = row.left_padding > 0 ? 1 : 0; });
   add_extents(lab, out, site, "the padding mask is shifted by one: the first padding token for the last one of the row",
               [&](RowExtent& extent, const Row& row) {
                 if (!padded(row)) return;
@@ -65,32 +61,40 @@ void suspect_padding(const BlockLab& lab, const Step& step, Hypotheses& out) {
     extent.hidden_first = row.right_padding;
     extent.hidden_last = row.left_padding;
   });
-  add_extents(lab, out, site, "the last token of every row is masked", [](RowExtent& extent, const Row& row) {
-    extent.hidden_last = row.ids.size() > 1 ? 1 : 0;
-  });
-  add_extents(lab, out, site, "the first token of every row is masked", [](RowExtent& extent, const Row& row) {
-    extent.hidden_first = row.ids.size() > 1 ? 1 : 0;
-  });
+  add_extents(lab, out, site, "the last token of every row is masked",
+              [](RowExtent& extent, const Row& row) { extent.hidden_last = row.ids.size() > 1 ? 1 : 0; });
+  add_extents(lab, out, site, "the first token of every row is masked",
+              [](RowExtent& extent, const Row& row) { extent.hidden_first = row.ids.size() > 1 ? 1 : 0; });
 }
 
 void suspect_reach(std::size_t s, const Step& step, const Attention& attention, const BlockLab& lab, Hypotheses& out) {
   const std::string site = step.slot + ".probs";
   const auto add = [&](const std::string& says, std::function<void(AttentionChange&)> apply) {
-    out.variants.push_back({.site = site, .kind = "mask", .says = says, .apply = [slot = step.slot, apply = std::move(apply)](BlockSetup& setup) {
-                              apply(setup.attentions[slot]);
-                            }});
+    out.variants.push_back(
+        {.site = site,
+         .kind = "mask",
+         .says = says,
+         .apply = [slot = step.slot, apply = std::move(apply)](BlockSetup& setup) { apply(setup.attentions[slot]); }});
   };
   const bool causal = attention.keys == KeySource::kSelfCausal;
   if (causal) {
     add("tokens see one token ahead (the causal mask is off by one)", [](AttentionChange& c) { c.right = 1; });
-    add("tokens do not see themselves (the causal mask is off by one)", [](AttentionChange& c) { c.right = -1, c.blind_sees_itself = true; });
-    add("tokens do not see themselves (the causal mask is off by one), and the first one sees all", [](AttentionChange& c) { c.right = -1, c.blind_sees_all = true; });
+    add("tokens do not see themselves (the causal mask is off by one)",
+        [](AttentionChange& c) { c.right = -1, c.blind_sees_itself = true; });
+    add("tokens do not see themselves (the causal mask is off by one), and the first one sees all",
+        [](AttentionChange& c) { c.right = -1, c.blind_sees_all = true; });
     add("tokens do not see themselves (the causal mask is off by one)", [](AttentionChange& c) { c.right = -1; });
-    out.variants.push_back({.site = site, .kind = "mask", .says = "every token sees every token: the causal mask is missing",
-                            .apply = [s](BlockSetup& setup) { mixer_of<Attention>(setup, s).keys = KeySource::kSelf; }});
+    out.variants.push_back(
+        {.site = site,
+         .kind = "mask",
+         .says = "every token sees every token: the causal mask is missing",
+         .apply = [s](BlockSetup& setup) { mixer_of<Attention>(setup, s).keys = KeySource::kSelf; }});
   } else if (attention.keys == KeySource::kSelf) {
-    out.variants.push_back({.site = site, .kind = "mask", .says = "tokens see only what came before: the mask is causal",
-                            .apply = [s](BlockSetup& setup) { mixer_of<Attention>(setup, s).keys = KeySource::kSelfCausal; }});
+    out.variants.push_back(
+        {.site = site,
+         .kind = "mask",
+         .says = "tokens see only what came before: the mask is causal",
+         .apply = [s](BlockSetup& setup) { mixer_of<Attention>(setup, s).keys = KeySource::kSelfCausal; }});
   }
   std::set<std::int64_t> windows;
   for (const Block& block : lab.live().state().spec.stack(lab.stack()).blocks) {
@@ -100,7 +104,9 @@ void suspect_reach(std::size_t s, const Step& step, const Attention& attention, 
     }
   }
   if (attention.window) {
-    out.variants.push_back({.site = site, .kind = "mask", .says = "the window of " + std::to_string(*attention.window) + " tokens is missing",
+    out.variants.push_back({.site = site,
+                            .kind = "mask",
+                            .says = "the window of " + std::to_string(*attention.window) + " tokens is missing",
                             .apply = [s](BlockSetup& setup) { mixer_of<Attention>(setup, s).window.reset(); }});
     for (const std::int64_t off : {1, -1}) windows.insert(*attention.window + off);
     windows.insert(*attention.window * 2);
@@ -110,8 +116,11 @@ void suspect_reach(std::size_t s, const Step& step, const Attention& attention, 
   for (const std::int64_t window : windows) {
     if (window < 1 || window == attention.window) continue;
     const std::string ours = attention.window ? std::to_string(*attention.window) + " tokens" : "no window";
-    out.variants.push_back({.site = site, .kind = "mask", .says = "a window of " + std::to_string(window) + " tokens rather than " + ours,
-                            .apply = [s, window](BlockSetup& setup) { mixer_of<Attention>(setup, s).window = window; }});
+    out.variants.push_back(
+        {.site = site,
+         .kind = "mask",
+         .says = "a window of " + std::to_string(window) + " tokens rather than " + ours,
+         .apply = [s, window](BlockSetup& setup) { mixer_of<Attention>(setup, s).window = window; }});
   }
 }
 

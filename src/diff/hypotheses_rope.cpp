@@ -29,12 +29,14 @@ struct Adder {
   bool rotated;  // the changes are made to attentions that are
   Hypotheses& out;
   void operator()(const std::string& says, Change apply) const {
-    out.variants.push_back(
-        {.site = slot + ".q", .kind = "rope", .says = says, .apply = [s = step, rotated = rotated, apply = std::move(apply)](BlockSetup& setup) {
-           setup.stack.rotation.reset();  // what a checkpoint brings along would hold instead
-           Attention& changed = mixer_of<Attention>(setup, s);
-           if (changed.rope.has_value() == rotated) apply(changed);
-         }});
+    out.variants.push_back({.site = slot + ".q",
+                            .kind = "rope",
+                            .says = says,
+                            .apply = [s = step, rotated = rotated, apply = std::move(apply)](BlockSetup& setup) {
+                              setup.stack.rotation.reset();  // what a checkpoint brings along would hold instead
+                              Attention& changed = mixer_of<Attention>(setup, s);
+                              if (changed.rope.has_value() == rotated) apply(changed);
+                            }});
   }
 };
 
@@ -62,17 +64,17 @@ void suspect_frequencies(const Adder& add, const Rope& rope, Hypotheses& out) {
   const auto* fixed = std::get_if<FixedFrequencies>(&rope.frequencies);
   if (fixed == nullptr) return;
   if (fixed->magnitude != 1)
-    add("cosines and sines are not scaled by " + number_text(fixed->magnitude),
-        [](Attention& a) {
-          if (auto* own = std::get_if<FixedFrequencies>(&a.rope->frequencies)) own->magnitude = 1;
-        });
+    add("cosines and sines are not scaled by " + number_text(fixed->magnitude), [](Attention& a) {
+      if (auto* own = std::get_if<FixedFrequencies>(&a.rope->frequencies)) own->magnitude = 1;
+    });
   for (const Rounding rounding : {Rounding::kBF16, Rounding::kF16}) {
     out.variants.push_back({.site = add.slot + ".q",
                             .kind = "precision",
                             .says = "the rotation's frequencies are rounded to " + rounding_name(rounding),
                             .apply = [s = add.step, rounding](BlockSetup& setup) {
                               Attention& changed = mixer_of<Attention>(setup, s);
-                              auto* own = changed.rope ? std::get_if<FixedFrequencies>(&changed.rope->frequencies) : nullptr;
+                              auto* own =
+                                  changed.rope ? std::get_if<FixedFrequencies>(&changed.rope->frequencies) : nullptr;
                               if (own == nullptr) return;
                               for (float& inverse : own->inverse) inverse = rounded(rounding, inverse);
                             }});
@@ -129,7 +131,8 @@ void suspect_neighbours(const Adder& add, const BlockLab& lab, const Rope& own) 
       if (std::ranges::any_of(seen, [&](const Rope* rope) { return same(*rope, *attention->rope); })) continue;
       if (seen.size() > 4) return;
       seen.push_back(&*attention->rope);
-      add("the rotation is that of block " + std::to_string(b), [rope = *attention->rope](Attention& a) { a.rope = rope; });
+      add("the rotation is that of block " + std::to_string(b),
+          [rope = *attention->rope](Attention& a) { a.rope = rope; });
     }
   }
 }
@@ -156,7 +159,8 @@ void suspect_rotations(const BlockLab& lab, Hypotheses& out) {
       for (const Step& other : block.steps) {
         const auto* of_other = std::get_if<Attention>(&other.mixer);
         if (of_other == nullptr || !of_other->rope || of_other->d_qk != attention.d_qk) continue;
-        add("queries and keys are rotated, as in other blocks", [rope = *of_other->rope](Attention& a) { a.rope = rope; });
+        add("queries and keys are rotated, as in other blocks",
+            [rope = *of_other->rope](Attention& a) { a.rope = rope; });
         return;
       }
     }

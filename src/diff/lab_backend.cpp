@@ -223,9 +223,7 @@ Status LabBackend::linear(const PackedLinear& weights, const RowsView& in, const
     LAYERSCOPE_TRY(multiply(in));
   }
   round_rows(changed.output, part);
-  if (packed.activation == Activation::kNone) return {};
-  inner_.activate(packed.activation, out.view(), out);
-  round_rows(changed.output, part);
+  if (packed.activation != Activation::kNone) inner_.activate(packed.activation, out.view(), out);
   return {};
 }
 
@@ -238,8 +236,7 @@ void LabBackend::gate(Activation activation, const RowsView& gate, const RowsVie
   inner_.gate(Activation::kNone, activated.rows().view(), up, out);
 }
 
-Status LabBackend::linear_steps(const PackedLinear&, OutputRange, const RowsView&, const MutableRows&,
-                                Scratch&) const {
+Status LabBackend::linear_steps(const PackedLinear&, OutputRange, const RowsView&, const MutableRows&, Scratch&) const {
   return Error{ErrorCode::kUsage, "a laboratory has no single-token steps"};
 }
 

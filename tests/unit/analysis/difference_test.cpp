@@ -80,8 +80,7 @@ TEST(Difference, FindsTheWorstTokenAndItsElement) {
   const Difference found = gathered(m);
   EXPECT_EQ(found.worst_token, 6);
   EXPECT_EQ(found.worst_dimension, 3);
-  EXPECT_DOUBLE_EQ(found.worst_token_rel,
-                   relative_error(std::span(m.a).subspan(30, 5), std::span(m.b).subspan(30, 5)));
+  EXPECT_DOUBLE_EQ(found.worst_token_rel, relative_error(std::span(m.a).subspan(30, 5), std::span(m.b).subspan(30, 5)));
 }
 
 TEST(Difference, UlpsAreStepsFromFloatToFloat) {

@@ -88,7 +88,8 @@ TEST_F(Compare, HonestPairsAreTheSame) {
   for (const std::string name : {"bert-base-v5", "llama-lm-v5", "gpt2-base-v4", "mixtral-base-v4"}) {
     const auto model = open(name);
     DiffOptions options{.texts = texts(model->info().vocabulary_size)};
-    for (const OpenOptions& other : {OpenOptions{.isa = "sse4"}, OpenOptions{.dtype = "bf16"}, OpenOptions{.dtype = "f64"}}) {
+    for (const OpenOptions& other :
+         {OpenOptions{.isa = "sse4"}, OpenOptions{.dtype = "bf16"}, OpenOptions{.dtype = "f64"}}) {
       const DiffReport report = compared(*side_of(model), *side_of(open(name, other)), options);
       EXPECT_EQ(report.verdict, Verdict::kSame) << name << ": " << report.sentence;
       EXPECT_FALSE(report.first);
@@ -200,8 +201,7 @@ TEST_F(Compare, DumpsAloneAreHeldAgainstAnEstimate) {
 
 TEST_F(Compare, OtherModelsAreIncomparable) {
   const auto model = open("bert-base-v5");
-  const DiffReport other =
-      compared(*side_of(model), *side_of(open("bert-odd-v5")), {.texts = texts(20)});
+  const DiffReport other = compared(*side_of(model), *side_of(open("bert-odd-v5")), {.texts = texts(20)});
   EXPECT_EQ(other.verdict, Verdict::kIncomparable);
   EXPECT_THAT(other.sentence, HasSubstr("incomparable: "));
   DumpTensors more = dump_of(*model);

@@ -121,11 +121,13 @@ TEST_F(Dump, BothStacksAndNamesOfOurs) {
 TEST_F(Dump, RefusesWhatDoesNotGoTogether) {
   EXPECT_THAT(refusal_of("attention_mask", integers({2, 3}, {1, 0, 1, 1, 1, 1})), HasSubstr("has a hole in row 0"));
   EXPECT_THAT(refusal_of("attention_mask", integers({2, 3}, {1, 2, 1, 1, 1, 1})), HasSubstr("neither 0 nor 1"));
-  EXPECT_THAT(refusal_of("attention_mask", integers({3, 2}, {1, 1, 1, 1, 1, 1})), HasSubstr("\"attention_mask\" is [3, 2]"));
+  EXPECT_THAT(refusal_of("attention_mask", integers({3, 2}, {1, 1, 1, 1, 1, 1})),
+              HasSubstr("\"attention_mask\" is [3, 2]"));
   EXPECT_THAT(refusal_of("input_ids", integers({2, 3}, {1, 2, 3, 4, 5, -6})), HasSubstr("holds -6 in row 1"));
   EXPECT_THAT(refusal_of("input_ids", integers({6}, {1, 2, 3, 4, 5, 6})), HasSubstr("expected [batch, length]"));
   EXPECT_THAT(refusal_of("input_ids", floats({2, 3}, std::vector<float>(6))), HasSubstr("expected integers"));
-  EXPECT_THAT(refusal_of("hidden_states.1", floats({2, 6}, std::vector<float>(12))), HasSubstr("[batch, length, width]"));
+  EXPECT_THAT(refusal_of("hidden_states.1", floats({2, 6}, std::vector<float>(12))),
+              HasSubstr("[batch, length, width]"));
   EXPECT_THAT(refusal_of("hidden_states.1", floats({2, 2, 3}, std::vector<float>(12))), HasSubstr("length 3"));
   EXPECT_THAT(refusal_of("hidden_states.1", integers({2, 3, 2}, std::vector<std::int64_t>(12))), HasSubstr("I64"));
   EXPECT_THAT(refusal_of("token_type_ids", integers({2, 3}, {0, 0, 0, 0, 256, 0})), HasSubstr("above 255"));

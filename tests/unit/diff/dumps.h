@@ -42,9 +42,9 @@ inline std::string dump_bytes(const DumpTensors& tensors) {
   for (const auto& [name, tensor] : tensors) {
     const std::size_t begin = data.size();
     data += tensor.bytes;
-    header += (header.empty() ? "" : ",") + ("\"" + name + "\":{\"dtype\":\"" + tensor.dtype + "\",\"shape\":" +
-                                             shape_text(tensor.shape) + ",\"data_offsets\":[" + std::to_string(begin) +
-                                             "," + std::to_string(data.size()) + "]}");
+    header += (header.empty() ? "" : ",") +
+              ("\"" + name + "\":{\"dtype\":\"" + tensor.dtype + "\",\"shape\":" + shape_text(tensor.shape) +
+               ",\"data_offsets\":[" + std::to_string(begin) + "," + std::to_string(data.size()) + "]}");
   }
   header = "{" + header + "}";
   return length_bytes(header.size()) + header + data;

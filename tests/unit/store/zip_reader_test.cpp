@@ -84,7 +84,8 @@ TEST(ZipReader, ReadsStoredAndDeflatedEntries) {
   const auto entries = read_zip_directory(bytes(content), "x.npz");
   ASSERT_TRUE(entries) << entries.error().message;
   ASSERT_EQ(entries->size(), 3U);
-  for (const auto& [at, expected] : {std::pair(0, std::string("abc")), std::pair(1, text), std::pair(2, std::string())}) {
+  for (const auto& [at, expected] :
+       {std::pair(0, std::string("abc")), std::pair(1, text), std::pair(2, std::string())}) {
     const auto data = read_zip_entry(bytes(content), (*entries)[static_cast<std::size_t>(at)], "x.npz");
     ASSERT_TRUE(data) << data.error().message;
     EXPECT_EQ(std::string(reinterpret_cast<const char*>(data->data()), data->size()), expected);
@@ -104,8 +105,10 @@ TEST(ZipReader, RefusesWhatLies) {
   EXPECT_THAT(refusal(archive({{.name = "a", .content = "abc", .size = 4}})), HasSubstr("claims 4 bytes from 3"));
   EXPECT_THAT(refusal(archive({{.name = "a", .content = zeros, .packed = true, .size = 4'000'000'000}})),
               HasSubstr("claims 4000000000"));
-  EXPECT_THAT(refusal(archive({{.name = "a", .content = zeros, .packed = true, .size = 50'000}})), HasSubstr("damaged"));
-  EXPECT_THAT(refusal(archive({{.name = "a", .content = zeros, .packed = true, .size = 100'001}})), HasSubstr("damaged"));
+  EXPECT_THAT(refusal(archive({{.name = "a", .content = zeros, .packed = true, .size = 50'000}})),
+              HasSubstr("damaged"));
+  EXPECT_THAT(refusal(archive({{.name = "a", .content = zeros, .packed = true, .size = 100'001}})),
+              HasSubstr("damaged"));
   EXPECT_THAT(refusal(archive({{.name = "a", .content = "abc", .crc = 1}})), HasSubstr("damaged"));
   EXPECT_THAT(refusal(archive({{.name = "a", .content = "abc", .compressed = 5000}})), HasSubstr("beyond the file"));
   EXPECT_THAT(refusal(archive({{.name = "a", .content = "abc", .begin = 7}})), HasSubstr("no local header"));
