@@ -16,7 +16,7 @@ namespace layerscope {
 namespace {
 
 constexpr std::int64_t kMostPositions = std::int64_t{1} << 26;  // elements of a table that is copied
-constexpr double kExactWork = 4e7;                              // products up to which float64 loops are quick enough
+constexpr double kExactWork = 4e6;                              // products up to which float64 loops are quick enough
 
 std::string slot_elsewhere(const std::string& slot, std::int64_t block) {
   constexpr std::string_view kOwn = "block.0.";
@@ -65,8 +65,8 @@ Result<std::unique_ptr<BlockLab>> BlockLab::make(const Model& live, const BlockE
   const Stack& stack = spec.stack(evidence.stack);
   const auto blocks = static_cast<int>(stack.blocks.size());
   if (evidence.block < -1 || evidence.block > blocks)
-    return Error{ErrorCode::kUsage, "block " + std::to_string(evidence.block) + " of a stack of " +
-                                        std::to_string(blocks) + " blocks"};
+    return Error{ErrorCode::kUsage,
+                 "block " + std::to_string(evidence.block) + " of a stack of " + std::to_string(blocks) + " blocks"};
   lab->block_ = evidence.block;
   lab->at_end_ = evidence.block == blocks;
   lab->through_end_ = evidence.through_end && evidence.block + 1 == blocks;
@@ -95,7 +95,8 @@ Result<std::unique_ptr<BlockLab>> BlockLab::make(const Model& live, const BlockE
 Status BlockLab::check_rows(const BlockEvidence& evidence) const {
   const Stack& stack = live_.state().spec.stack(stack_);
   const auto wrong = [&](const BlockEvidence::Row& row, const char* what) {
-    return Error{ErrorCode::kUsage, "row " + std::to_string(row.number) + ": " + what + " are not as wide as the model's"};
+    return Error{ErrorCode::kUsage,
+                 "row " + std::to_string(row.number) + ": " + what + " are not as wide as the model's"};
   };
   if (evidence.rows.empty()) return Error{ErrorCode::kUsage, "no rows to look at"};
   for (const BlockEvidence::Row& row : evidence.rows) {
@@ -108,9 +109,8 @@ Status BlockLab::check_rows(const BlockEvidence& evidence) const {
     if (row.encoder.size() % width != 0) return wrong(row, "the encoder's states");
     if (!row.type_ids.empty() && row.type_ids.size() != tokens)
       return Error{ErrorCode::kUsage, "row " + std::to_string(row.number) + ": not one type id a token"};
-    const bool known = std::ranges::all_of(row.ids, [&](std::int32_t id) {
-      return id >= 0 && id < stack.embedding.vocabulary_size;
-    });
+    const bool known =
+        std::ranges::all_of(row.ids, [&](std::int32_t id) { return id >= 0 && id < stack.embedding.vocabulary_size; });
     if (is_embedding() && !known)
       return Error{ErrorCode::kUsage, "row " + std::to_string(row.number) + ": a token outside of the vocabulary"};
   }
@@ -236,10 +236,7 @@ std::string BlockLab::site_name(const std::string& site) const {
 
 Result<std::vector<double>> BlockLab::run_on(const Backend& inner, const BlockSetup& setup,
                                              const std::string& site) const {
-  const std::string wanted = !site.empty()     ? site
-                             : is_embedding()  ? "embed"
-                             : has_end()       ? "final"
-                                               : "block.0.out";
+  const std::string wanted = !site.empty() ? site : is_embedding() ? "embed" : has_end() ? "final" : "block.0.out";
   return lab_run(inner, {.stack = stack_, .width = width_, .rows = rows_, .from_ids = is_embedding()}, setup, wanted);
 }
 

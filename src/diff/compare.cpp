@@ -41,7 +41,7 @@ class Comparison {
     report_.times = kNoiseTimes;
     report_.token_times = kTokenTimes;
     LAYERSCOPE_ASSIGN(SiteChoice choice, choose_sites(a_, b_, options_.layers, options_.sites));
-    LAYERSCOPE_ASSIGN(Alignment aligned, align(a_, b_, options_.texts, options_.tokenize));
+    LAYERSCOPE_ASSIGN(AlignedRows aligned, align(a_, b_, options_.texts, options_.tokenize));
     take(aligned);
     if (choice.incomparable.empty() && pairs_.empty() && report_.ids_equal)
       choice.incomparable = "they have no row in common";
@@ -86,7 +86,7 @@ class Comparison {
     return words;
   }
 
-  void take(Alignment& aligned) {
+  void take(AlignedRows& aligned) {
     pairs_ = std::move(aligned.pairs);
     report_.ids_equal = aligned.ids_equal;
     report_.causes = aligned.causes;
@@ -311,7 +311,7 @@ class Comparison {
   }
 
   /// Other tokens come before everything else that differs.
-  void point_at_tokens(const Alignment& aligned) {
+  void point_at_tokens(const AlignedRows& aligned) {
     if (report_.ids_equal || report_.first) return;
     report_.first = {.site = report_.causes.front().site, .row = aligned.row, .token = aligned.token};
     if (const SideSite* site = find_site(a_, report_.first->site)) report_.first->hf_index = site->hf_index;

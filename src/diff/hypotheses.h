@@ -8,12 +8,12 @@ namespace layerscope {
 
 void suspect_activations(const BlockLab& lab, Hypotheses& out);
 void suspect_norms(const BlockLab& lab, Hypotheses& out);
-void suspect_scores(const BlockLab& lab, Hypotheses& out);     ///< scale, softcap, sinks, distance terms, heads
-void suspect_masks(const BlockLab& lab, Hypotheses& out);      ///< who sees whom
+void suspect_scores(const BlockLab& lab, Hypotheses& out);  ///< scale, softcap, sinks, distance terms, heads
+void suspect_masks(const BlockLab& lab, Hypotheses& out);   ///< who sees whom
 void suspect_rotations(const BlockLab& lab, Hypotheses& out);
-void suspect_steps(const BlockLab& lab, Hypotheses& out);      ///< scales and order of steps, experts
-void suspect_weights(const BlockLab& lab, Hypotheses& out);         ///< of the part itself
-void suspect_other_weights(const BlockLab& lab, Hypotheses& out);   ///< those of other blocks
+void suspect_steps(const BlockLab& lab, Hypotheses& out);          ///< scales and order of steps, experts
+void suspect_weights(const BlockLab& lab, Hypotheses& out);        ///< of the part itself
+void suspect_other_weights(const BlockLab& lab, Hypotheses& out);  ///< those of other blocks
 void suspect_precision(const BlockLab& lab, Hypotheses& out);
 void suspect_embedding(const BlockLab& lab, Hypotheses& out);
 

@@ -24,25 +24,31 @@ void add_extents(const BlockLab& lab, Hypotheses& out, const std::string& site, 
       {.site = site, .kind = "mask", .says = says, .apply = [extents](BlockSetup& setup) { setup.extents = extents; }});
 }
 
-void suspect_padding(const BlockLab& lab, const std::string& site, bool causal, Hypotheses& out) {
+void suspect_padding(const BlockLab& lab, const Step& step, Hypotheses& out) {
+  const std::string site = step.slot + ".probs";
   using Row = BlockEvidence::Row;
   const auto padded = [](const Row& row) { return row.left_padding + row.right_padding > 0; };
   add_extents(lab, out, site, "padding is attended to", [](RowExtent& extent, const Row& row) {
     extent.left = row.left_padding;
     extent.right = row.right_padding;
   });
-  add_extents(lab, out, site, "the first padding token behind a row is attended to", [](RowExtent& extent, const Row& row) {
-    extent.right = row.right_padding > 0 ? 1 : 0;
-  });
-  add_extents(lab, out, site, "the last padding token before a row is attended to", [](RowExtent& extent, const Row& row) {
-    extent.left = row.left_padding > 0 ? 1 : 0;
-  });
-  add_extents(lab, out, site, "the last token of padded rows is masked", [&](RowExtent& extent, const Row& row) {
-    extent.hidden_last = row.right_padding > 0 ? 1 : 0;
-  });
-  add_extents(lab, out, site, "the first token of padded rows is masked", [&](RowExtent& extent, const Row& row) {
-    extent.hidden_first = row.left_padding > 0 ? 1 : 0;
-  });
+  if (!out.variants.empty() && out.variants.back().says == "padding is attended to") {
+    Variant open = out.variants.back();
+    open.says = "padding is attended to from everywhere, beyond the window too";
+    open.apply = [padded = open.apply, slot = step.slot](BlockSetup& setup) {
+      padded(setup);
+      setup.attentions[slot].open_padding = true;
+    };
+    out.variants.push_back(std::move(open));
+  }
+  add_extents(lab, out, site, "the first padding token behind a row is attended to",
+              [](RowExtent& extent, const Row& row) { extent.right = row.right_padding > 0 ? 1 : 0; });
+  add_extents(lab, out, site, "the last padding token before a row is attended to",
+              [](RowExtent& extent, const Row& row) { extent.left = row.left_padding > 0 ? 1 : 0; });
+  add_extents(lab, out, site, "the last token of padded rows is masked",
+              [&](RowExtent& extent, const Row& row) { extent.hidden_last = row.right_padding > 0 ? 1 : 0; });
+  add_extents(lab, out, site, "the first token of padded rows is masked",
+              [&](RowExtent& extent, const Row& row) { extent.hidden_first = row.left_padding > 0 ? 1 : 0; });
   add_extents(lab, out, site, "the padding mask is shifted by one: the first padding token for the last one of the row",
               [&](RowExtent& extent, const Row& row) {
                 if (!padded(row)) return;
@@ -55,32 +61,40 @@ void suspect_padding(const BlockLab& lab, const std::string& site, bool causal, 
     extent.hidden_first = row.right_padding;
     extent.hidden_last = row.left_padding;
   });
-  add_extents(lab, out, site, "the last token of every row is masked", [](RowExtent& extent, const Row& row) {
-    extent.hidden_last = row.ids.size() > 1 ? 1 : 0;
-  });
-  add_extents(lab, out, site, "the first token of every row is masked", [](RowExtent& extent, const Row& row) {
-    extent.hidden_first = row.ids.size() > 1 ? 1 : 0;
-  });
-  (void)causal;
+  add_extents(lab, out, site, "the last token of every row is masked",
+              [](RowExtent& extent, const Row& row) { extent.hidden_last = row.ids.size() > 1 ? 1 : 0; });
+  add_extents(lab, out, site, "the first token of every row is masked",
+              [](RowExtent& extent, const Row& row) { extent.hidden_first = row.ids.size() > 1 ? 1 : 0; });
 }
 
 void suspect_reach(std::size_t s, const Step& step, const Attention& attention, const BlockLab& lab, Hypotheses& out) {
   const std::string site = step.slot + ".probs";
   const auto add = [&](const std::string& says, std::function<void(AttentionChange&)> apply) {
-    out.variants.push_back({.site = site, .kind = "mask", .says = says, .apply = [slot = step.slot, apply = std::move(apply)](BlockSetup& setup) {
-                              apply(setup.attentions[slot]);
-                            }});
+    out.variants.push_back(
+        {.site = site,
+         .kind = "mask",
+         .says = says,
+         .apply = [slot = step.slot, apply = std::move(apply)](BlockSetup& setup) { apply(setup.attentions[slot]); }});
   };
   const bool causal = attention.keys == KeySource::kSelfCausal;
   if (causal) {
     add("tokens see one token ahead (the causal mask is off by one)", [](AttentionChange& c) { c.right = 1; });
-    add("tokens do not see themselves (the causal mask is off by one)", [](AttentionChange& c) { c.right = -1, c.blind_sees_all = true; });
+    add("tokens do not see themselves (the causal mask is off by one)",
+        [](AttentionChange& c) { c.right = -1, c.blind_sees_itself = true; });
+    add("tokens do not see themselves (the causal mask is off by one), and the first one sees all",
+        [](AttentionChange& c) { c.right = -1, c.blind_sees_all = true; });
     add("tokens do not see themselves (the causal mask is off by one)", [](AttentionChange& c) { c.right = -1; });
-    out.variants.push_back({.site = site, .kind = "mask", .says = "every token sees every token: the causal mask is missing",
-                            .apply = [s](BlockSetup& setup) { mixer_of<Attention>(setup, s).keys = KeySource::kSelf; }});
+    out.variants.push_back(
+        {.site = site,
+         .kind = "mask",
+         .says = "every token sees every token: the causal mask is missing",
+         .apply = [s](BlockSetup& setup) { mixer_of<Attention>(setup, s).keys = KeySource::kSelf; }});
   } else if (attention.keys == KeySource::kSelf) {
-    out.variants.push_back({.site = site, .kind = "mask", .says = "tokens see only what came before: the mask is causal",
-                            .apply = [s](BlockSetup& setup) { mixer_of<Attention>(setup, s).keys = KeySource::kSelfCausal; }});
+    out.variants.push_back(
+        {.site = site,
+         .kind = "mask",
+         .says = "tokens see only what came before: the mask is causal",
+         .apply = [s](BlockSetup& setup) { mixer_of<Attention>(setup, s).keys = KeySource::kSelfCausal; }});
   }
   std::set<std::int64_t> windows;
   for (const Block& block : lab.live().state().spec.stack(lab.stack()).blocks) {
@@ -90,7 +104,9 @@ void suspect_reach(std::size_t s, const Step& step, const Attention& attention, 
     }
   }
   if (attention.window) {
-    out.variants.push_back({.site = site, .kind = "mask", .says = "the window of " + std::to_string(*attention.window) + " tokens is missing",
+    out.variants.push_back({.site = site,
+                            .kind = "mask",
+                            .says = "the window of " + std::to_string(*attention.window) + " tokens is missing",
                             .apply = [s](BlockSetup& setup) { mixer_of<Attention>(setup, s).window.reset(); }});
     for (const std::int64_t off : {1, -1}) windows.insert(*attention.window + off);
     windows.insert(*attention.window * 2);
@@ -100,8 +116,11 @@ void suspect_reach(std::size_t s, const Step& step, const Attention& attention, 
   for (const std::int64_t window : windows) {
     if (window < 1 || window == attention.window) continue;
     const std::string ours = attention.window ? std::to_string(*attention.window) + " tokens" : "no window";
-    out.variants.push_back({.site = site, .kind = "mask", .says = "a window of " + std::to_string(window) + " tokens rather than " + ours,
-                            .apply = [s, window](BlockSetup& setup) { mixer_of<Attention>(setup, s).window = window; }});
+    out.variants.push_back(
+        {.site = site,
+         .kind = "mask",
+         .says = "a window of " + std::to_string(window) + " tokens rather than " + ours,
+         .apply = [s, window](BlockSetup& setup) { mixer_of<Attention>(setup, s).window = window; }});
   }
 }
 
@@ -112,7 +131,7 @@ void suspect_masks(const BlockLab& lab, Hypotheses& out) {
   for_each_mixer<Attention>(lab, [&](std::size_t s, const Step& step, const Attention& attention) {
     if (attention.keys == KeySource::kEncoder) return;
     suspect_reach(s, step, attention, lab, out);
-    if (!padding) suspect_padding(lab, step.slot + ".probs", attention.keys == KeySource::kSelfCausal, out);
+    if (!padding) suspect_padding(lab, step, out);
     padding = true;
   });
 }

@@ -39,7 +39,8 @@ void suspect_one(const BlockLab& lab, const std::string& at, const std::string& 
   if (lab.base().weights.contains(at + module + ".bias"))
     add(out, site, "bias", "the bias of " + name + " is left out",
         [bias = at + module + ".bias"](BlockSetup& setup) { fill(setup, bias, 0); });
-  add(out, site, "weights", "the matrix " + name + " is all zeros", [slot](BlockSetup& setup) { fill(setup, slot, 0); });
+  add(out, site, "weights", "the matrix " + name + " is all zeros",
+      [slot](BlockSetup& setup) { fill(setup, slot, 0); });
   out.scalars.push_back({.site = site,
                          .kind = "weights",
                          .name = "the factor on the matrix " + name,
@@ -48,10 +49,12 @@ void suspect_one(const BlockLab& lab, const std::string& at, const std::string& 
                          .apply = [slot](BlockSetup& setup, double factor) { multiply(setup, slot, factor); }});
 }
 
-void suspect_pairs(const BlockLab& lab, const std::string& at, const std::vector<std::string>& modules, Hypotheses& out) {
+void suspect_pairs(const BlockLab& lab, const std::string& at, const std::vector<std::string>& modules,
+                   Hypotheses& out) {
   for (std::size_t a = 0; a < modules.size(); ++a) {
     for (std::size_t b = a + 1; b < modules.size(); ++b) {
-      const SlotValues &x = values_of(lab, at + modules[a] + ".weight"), &y = values_of(lab, at + modules[b] + ".weight");
+      const SlotValues &x = values_of(lab, at + modules[a] + ".weight"),
+                       &y = values_of(lab, at + modules[b] + ".weight");
       if (x.outputs != y.outputs || x.inputs != y.inputs) continue;
       const std::string one = at + modules[a], two = at + modules[b], site = site_of_slot(one + ".weight"),
                         what = slot_text(one) + " and " + slot_text(two);
@@ -78,7 +81,8 @@ void suspect_pairs(const BlockLab& lab, const std::string& at, const std::vector
 void suspect_fusions(const BlockLab& lab, const std::string& at, const Attention& attention, const std::string& step,
                      Hypotheses& out) {
   const std::vector<std::string> parts = {at + "q", at + "k", at + "v"};
-  const bool there = std::ranges::all_of(parts, [&](const std::string& p) { return lab.base().weights.contains(p + ".weight"); });
+  const bool there =
+      std::ranges::all_of(parts, [&](const std::string& p) { return lab.base().weights.contains(p + ".weight"); });
   if (!there || attention.heads != attention.kv_heads || attention.d_qk != attention.d_v) return;
   const auto shuffle = [&](const std::string& says, const std::function<std::int64_t(std::int64_t)>& source) {
     add(out, step + ".q", "weights", says, [=](BlockSetup& setup) {
@@ -86,18 +90,21 @@ void suspect_fusions(const BlockLab& lab, const std::string& at, const Attention
     });
   };
   const std::int64_t rows = attention.heads * attention.d_qk, d = attention.d_qk, heads = attention.heads;
-  shuffle("the fused tensor of queries, keys and values is read as keys, values, queries", [=](std::int64_t row) { return (row + rows) % (3 * rows); });
-  shuffle("the fused tensor of queries, keys and values is read as values, queries, keys", [=](std::int64_t row) { return (row + 2 * rows) % (3 * rows); });
+  shuffle("the fused tensor of queries, keys and values is read as keys, values, queries",
+          [=](std::int64_t row) { return (row + rows) % (3 * rows); });
+  shuffle("the fused tensor of queries, keys and values is read as values, queries, keys",
+          [=](std::int64_t row) { return (row + 2 * rows) % (3 * rows); });
   shuffle("the fused tensor's rows are split by head first rather than into queries, keys and values",
           [=](std::int64_t row) { return (row % rows / d * 3 + row / rows) * d + row % d; });
-  shuffle("the fused tensor's rows are split into queries, keys and values rather than by head first", [=](std::int64_t row) {
-    const std::int64_t part = row / d % 3, head = row / (3 * d);
-    return part * heads * d + head * d + row % d;
-  });
+  shuffle("the fused tensor's rows are split into queries, keys and values rather than by head first",
+          [=](std::int64_t row) {
+            const std::int64_t part = row / d % 3, head = row / (3 * d);
+            return part * heads * d + head * d + row % d;
+          });
 }
 
-void suspect_turned_rows(const BlockLab& lab, const std::string& at, const Attention& attention, const std::string& step,
-                         Hypotheses& out) {
+void suspect_turned_rows(const BlockLab& lab, const std::string& at, const Attention& attention,
+                         const std::string& step, Hypotheses& out) {
   if (!attention.rope || attention.latent) return;
   const std::int64_t d = attention.d_qk, pairs = attention.rope->pairs;
   for (const bool to_halves : {true, false}) {
@@ -109,8 +116,8 @@ void suspect_turned_rows(const BlockLab& lab, const std::string& at, const Atten
         if (j >= 2 * pairs) return row;
         return head * d + (to_halves ? j % pairs * 2 + j / pairs : j % 2 * pairs + j / 2);
       };
-      add(out, step + "." + module, "rope", "the rows of " + slot_text(slot) + " are ordered for the rotation's other pairing",
-          [=](BlockSetup& setup) {
+      add(out, step + "." + module, "rope",
+          "the rows of " + slot_text(slot) + " are ordered for the rotation's other pairing", [=](BlockSetup& setup) {
             for (const char* leaf : {".weight", ".bias"}) reorder(setup, {slot}, leaf, source);
           });
     }
@@ -122,10 +129,12 @@ void suspect_heads(const std::string& at, const Attention& attention, const std:
   const auto reversed = [](std::int64_t d, std::int64_t heads) {
     return [=](std::int64_t row) { return (heads - 1 - row / d) * d + row % d; };
   };
-  for (const auto& [module, heads, d] : {std::tuple{"q", attention.heads, attention.d_qk}, std::tuple{"k", attention.kv_heads, attention.d_qk},
-                                         std::tuple{"v", attention.kv_heads, attention.d_v}}) {
+  for (const auto& [module, heads, d] :
+       {std::tuple{"q", attention.heads, attention.d_qk}, std::tuple{"k", attention.kv_heads, attention.d_qk},
+        std::tuple{"v", attention.kv_heads, attention.d_v}}) {
     if (heads < 2) continue;
-    add(out, step + "." + module, "weights", std::string("the heads of ") + step + "." + module + " are in reverse order",
+    add(out, step + "." + module, "weights",
+        std::string("the heads of ") + step + "." + module + " are in reverse order",
         [slot = at + module, order = reversed(d, heads)](BlockSetup& setup) {
           for (const char* leaf : {".weight", ".bias"}) reorder(setup, {slot}, leaf, order);
         });

@@ -96,14 +96,15 @@ class LabBatch {
   }
 
   Status append_states(const BlockEvidence::Row& row, const RowExtent& extent) {
-    const bool known = !row.padding_input.empty() && extent.left <= row.left_padding && extent.right <= row.right_padding;
+    const bool known =
+        !row.padding_input.empty() && extent.left <= row.left_padding && extent.right <= row.right_padding;
     if (extent.left + extent.right > 0 && !known) return unusable("nothing is known of the padding");
     const auto padding = row.padding_input.begin();
     const std::int64_t first = row.left_padding - extent.left, behind = row.left_padding;
-    stream_.insert(stream_.end(), padding + first * input_.width,
-                   padding + (first + extent.left) * input_.width);
+    stream_.insert(stream_.end(), padding + first * input_.width, padding + (first + extent.left) * input_.width);
     stream_.insert(stream_.end(), row.input.begin(), row.input.end());
     stream_.insert(stream_.end(), padding + behind * input_.width, padding + (behind + extent.right) * input_.width);
+    for (float& value : stream_) value = rounded(setup_.input, value);
     return {};
   }
 
@@ -196,9 +197,8 @@ Result<std::vector<double>> lab_run(const Backend& inner, const LabInput& input,
     memory = workspace.memory.rows(backend.info().operand, rows.memory().rows, input.width);
     backend.convert(rows.memory(), memory);
   }
-  const bool reads_memory = std::ranges::any_of(setup.stack.blocks, [](const Block& block) {
-    return std::ranges::any_of(block.steps, reads_encoder);
-  });
+  const bool reads_memory = std::ranges::any_of(
+      setup.stack.blocks, [](const Block& block) { return std::ranges::any_of(block.steps, reads_encoder); });
   if (reads_memory && memory.rows == 0) return unusable("the encoder's states are not known");
   StackPass pass(backend, spec, spec.stack(input.stack), loaded, input.stack, rows.batch, plan, values, options,
                  workspace);

@@ -11,8 +11,8 @@ struct ScalarFit {
   double error = 0;  ///< BlockLab::distance at that value
 };
 
-/// The best of the likely values, then Gauss-Newton steps from there where it comes clearly nearer than `before` but not
-/// to the noise. `base` is what the number is changed in.
+/// The best of the likely values, then Gauss-Newton steps from there where it comes clearly nearer than `before` but
+/// not to the noise. `base` is what the number is changed in.
 [[nodiscard]] ScalarFit fit_scalar(const BlockLab& lab, const BlockSetup& base, const ScalarVariant& scalar,
                                    double before);
 

@@ -19,11 +19,13 @@ inline std::string site_behind(const Model& model, StackId stack, int block) {
   return block < 0 ? prefix + "embed" : block == blocks ? prefix + "final" : site_before(model, stack, block + 1);
 }
 
-/// `block` as BlockEvidence counts; the last block through the stack's end where `through_end` says so. No rows where the file lacks one of the sites.
+/// `block` as BlockEvidence counts; the last block through the stack's end where `through_end` says so. No rows where
+/// the file lacks one of the sites.
 inline BlockEvidence evidence_of(const Model& model, const Reference& reference, StackId stack, int block,
                                  bool through_end = false) {
   BlockEvidence evidence{.stack = stack, .block = block, .through_end = through_end};
-  const std::string before = site_before(model, stack, block), behind = site_behind(model, stack, through_end ? block + 1 : block);
+  const std::string before = site_before(model, stack, block),
+                    behind = site_behind(model, stack, through_end ? block + 1 : block);
   const bool two = model.info().two_stacks;
   for (int row = 0; row < reference.rows(); ++row) {
     const std::string at = "r" + std::to_string(row) + ".";
