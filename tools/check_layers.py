@@ -27,7 +27,8 @@ ALLOWED = {
     "job": ["base", "spec", "tap", "engine", "tokenizer", "session", "store", "analysis"],
     "diff": ["base", "spec", "tap", "checkpoint", "family", "tokenizer", "analysis", "backend", "engine", "session",
              "store", "job", "kernels/scalar.h"],
-    "cli": ["base", "spec", "tap", "store", "analysis", "session", "hub", "job", "diff"],
+    "probe": ["base", "spec", "tap", "store", "analysis", "session", "job"],
+    "cli": ["base", "spec", "tap", "store", "analysis", "session", "hub", "job", "diff", "probe"],
 }
 PUBLIC = "layerscope"
 INCLUDE = re.compile(r'^\s*#\s*include\s*([<"])([^>"]+)[>"]')

@@ -5,58 +5,10 @@
 #include <cmath>
 #include <functional>
 
+#include "analysis/cholesky.h"
+
 namespace layerscope {
 namespace {
-
-double dot(const double* a, const double* b, std::size_t count) {
-  // Four chains: additions need not wait for each other, and the order stays fixed.
-  double sum[4] = {0, 0, 0, 0};
-  std::size_t k = 0;
-  for (; k + 4 <= count; k += 4) {
-    for (std::size_t lane = 0; lane < 4; ++lane) sum[lane] += a[k + lane] * b[k + lane];
-  }
-  for (; k < count; ++k) sum[0] += a[k] * b[k];
-  return (sum[0] + sum[1]) + (sum[2] + sum[3]);
-}
-
-/// The lower triangle of A = L L', in place. False if A is not positive definite.
-bool factorise(std::vector<double>& a, std::size_t size) {
-  for (std::size_t row = 0; row < size; ++row) {
-    double* const line = a.data() + row * size;
-    for (std::size_t column = 0; column <= row; ++column) {
-      const double* const other = a.data() + column * size;
-      const double rest = line[column] - dot(line, other, column);
-      if (column < row) {
-        line[column] = rest / other[column];
-      } else if (rest > 0) {
-        line[row] = std::sqrt(rest);
-      } else {
-        return false;
-      }
-    }
-  }
-  return true;
-}
-
-/// L L' X = B for all columns of B [size, size] at once, in place.
-void solve_in_place(const std::vector<double>& lower, std::vector<double>& b, std::size_t size) {
-  const auto subtract = [&](std::size_t into, std::size_t from, double factor) {
-    double* const target = b.data() + into * size;
-    const double* const source = b.data() + from * size;
-    for (std::size_t k = 0; k < size; ++k) target[k] -= factor * source[k];
-  };
-  const auto divide = [&](std::size_t row) {
-    for (std::size_t k = 0; k < size; ++k) b[row * size + k] /= lower[row * size + row];
-  };
-  for (std::size_t row = 0; row < size; ++row) {
-    for (std::size_t k = 0; k < row; ++k) subtract(row, k, lower[row * size + k]);
-    divide(row);
-  }
-  for (std::size_t row = size; row-- > 0;) {
-    for (std::size_t k = row + 1; k < size; ++k) subtract(row, k, lower[k * size + row]);
-    divide(row);
-  }
-}
 
 constexpr std::size_t kTogether = 4;  // pairs that share one pass over the sums
 
@@ -145,8 +97,8 @@ std::optional<ResidualMap> ResidualFit::solve(const ResidualMoments& moments, do
   }
   const double added = ridge * trace / static_cast<double>(size);
   for (std::size_t row = 0; row < size; ++row) covariance[row * size + row] += added;
-  if (factorise(covariance, size)) {
-    solve_in_place(covariance, turned, size);
+  if (cholesky_factorise(covariance, size)) {
+    cholesky_solve(covariance, size, turned.data(), size);
   } else {
     std::fill(turned.begin(), turned.end(), 0.0);  // inputs without any spread: a shift is all there is to learn
   }
@@ -174,11 +126,12 @@ double ResidualFit::error(const ResidualMoments& moments, const ResidualMap* map
     std::fill(xx.begin(), xx.end(), 0.0);
     for (std::size_t row = 0; row < size; ++row) {
       const double* const line = moments.xx_.data() + row * size;
-      xx[row] += dot(line, turn.data(), row + 1);
+      xx[row] += interleaved_dot(line, turn.data(), row + 1);
       for (std::size_t k = 0; k < row; ++k) xx[k] += line[k] * turn[row];
       sum -= 2 * turn[row] * moments.xr_[row * size + out];
     }
-    sum += dot(turn.data(), xx.data(), size) + 2 * shift * dot(turn.data(), moments.x_.data(), size);
+    sum += interleaved_dot(turn.data(), xx.data(), size) +
+           2 * shift * interleaved_dot(turn.data(), moments.x_.data(), size);
     sum += shift * (moments.weight_ * shift - 2 * moments.r_[out]);
   }
   return moments.pairs_ > 0 ? std::max(0.0, sum) / static_cast<double>(moments.pairs_) : 0;

@@ -30,21 +30,23 @@ MappedFile& MappedFile::operator=(MappedFile&& other) noexcept {
 
 Result<MappedFile> MappedFile::open(const std::string& path, ErrorCode code) {
   LAYERSCOPE_ASSIGN(const RegularFile file, RegularFile::open(path, code));
+  return of(file.descriptor(), file.size(), path, code);
+}
+
+Result<MappedFile> MappedFile::of(int descriptor, std::uint64_t size, const std::string& path, ErrorCode code) {
   MappedFile mapped;
   mapped.path_ = path;
-  if (file.size() == 0) return mapped;
-  if (file.size() > static_cast<std::uint64_t>(std::numeric_limits<std::ptrdiff_t>::max())) {
-    return Error{code,
-                 printable(path, 4096) + ": is too large to be mapped (" + std::to_string(file.size()) + " bytes)"};
-  }
-  const auto size = static_cast<std::size_t>(file.size());
-  void* const data = ::mmap(nullptr, size, PROT_READ, MAP_PRIVATE, file.descriptor(), 0);
+  if (size == 0) return mapped;
+  if (size > static_cast<std::uint64_t>(std::numeric_limits<std::ptrdiff_t>::max()))
+    return Error{code, printable(path, 4096) + ": is too large to be mapped (" + std::to_string(size) + " bytes)"};
+  const auto length = static_cast<std::size_t>(size);
+  void* const data = ::mmap(nullptr, length, PROT_READ, MAP_PRIVATE, descriptor, 0);
   if (data == MAP_FAILED) {
     return Error{errno == ENOMEM ? ErrorCode::kResource : code,
                  printable(path, 4096) + ": cannot be mapped (" + std::generic_category().message(errno) + ")"};
   }
   mapped.data_ = static_cast<const std::byte*>(data);
-  mapped.size_ = size;
+  mapped.size_ = length;
   return mapped;
 }
 

@@ -2,6 +2,7 @@
 #pragma once
 
 #include <cstddef>
+#include <cstdint>
 #include <span>
 #include <string>
 
@@ -22,6 +23,10 @@ class MappedFile {
   /// Maps a regular file (never a FIFO, device or folder: opened without blocking, checked by fstat). An empty file
   /// gives an empty span. Errors carry `code` and the path.
   [[nodiscard]] static Result<MappedFile> open(const std::string& path, ErrorCode code);
+
+  /// Maps the first `size` bytes of an open file, which may be closed afterwards; `path` is what errors call it.
+  [[nodiscard]] static Result<MappedFile> of(int descriptor, std::uint64_t size, const std::string& path,
+                                             ErrorCode code);
 
   [[nodiscard]] std::span<const std::byte> bytes() const noexcept { return {data_, size_}; }
   [[nodiscard]] const std::string& path() const noexcept { return path_; }

@@ -116,6 +116,14 @@ Result<Invocation> interpret(const Words& words, const Environment& environment)
       LAYERSCOPE_ASSIGN(invocation.request, diff_arguments(words, invocation.common));
       break;
     }
+    case Command::kSimilarity: {
+      LAYERSCOPE_ASSIGN(invocation.request, similarity_arguments(words, invocation.common));
+      break;
+    }
+    case Command::kProbe: {
+      LAYERSCOPE_ASSIGN(invocation.request, probe_arguments(words, invocation.common));
+      break;
+    }
     case Command::kVerify:
       LAYERSCOPE_TRY(expect_positionals(words, 1, 1));
       invocation.request = VerifyArguments{words.positionals.front()};

@@ -17,6 +17,7 @@
 #include "layerscope/error.h"
 #include "layerscope/model.h"
 #include "layerscope/tap.h"
+#include "probe/gather.h"
 #include "session/embedder.h"
 #include "session/generation_config.h"
 #include "store/run.h"
@@ -157,7 +158,30 @@ struct DiffArguments {
   InputArguments input;  ///< nothing to read if a side has rows of its own
   std::string layers, sites;
   std::optional<double> tolerance;
-  bool allow_incomplete = false;
+  std::string html;  ///< the page to write, or empty
+  bool overwrite = false, allow_incomplete = false;
+};
+struct SimilarityArguments {
+  std::string a, b;          ///< run folders or models; b empty: A's layers among themselves
+  InputArguments input;      ///< nothing to read where both are runs
+  TapRequest request;        ///< of models; `layers` of runs too
+  std::int64_t vectors = 0;  ///< to draw; 0: all of them
+  std::string html;          ///< the page to write, or empty
+  bool overwrite = false, allow_incomplete = false;
+};
+struct ProbeArguments {
+  std::string source;                                          ///< a run folder or a model
+  InputArguments input;                                        ///< what a model reads; nothing: the label file
+  std::string labels, label_key, texts, model, layers, sites;  ///< empty: not given
+  std::optional<Pooling> pool;
+  Pooling word = Pooling::kCls;  ///< of the tokens of a word
+  std::optional<ProbeKind> kind;
+  std::optional<ProbeMetric> metric;
+  int folds = 5;
+  std::uint64_t seed = 0;
+  bool control = true, description_length = true, mix = false;
+  std::string html;  ///< the page to write, or empty
+  bool overwrite = false, allow_incomplete = false;
 };
 struct VerifyArguments {
   std::string run;
@@ -180,7 +204,7 @@ struct Invocation {
   CommonArguments common;
   std::variant<HelpArguments, VersionArguments, InspectArguments, TokenizeArguments, StatesArguments, EmbedArguments,
                SearchArguments, ClusterArguments, LogitsArguments, LensArguments, GenerateArguments, DiffArguments,
-               VerifyArguments, ExportArguments, CompletionArguments, ManArguments>
+               SimilarityArguments, ProbeArguments, VerifyArguments, ExportArguments, CompletionArguments, ManArguments>
       request;
 };
 

@@ -29,8 +29,7 @@ struct Report {
 };
 
 /// [rows] int32 in the order of the row numbers, or a line a row.
-Result<std::string> labels_text(const Corpus& corpus, const CorpusVectors& vectors, const KMeans& clusters,
-                                bool json_lines) {
+std::string labels_text(const Corpus& corpus, const CorpusVectors& vectors, const KMeans& clusters, bool json_lines) {
   if (!json_lines) {
     std::string out = npy_header(DType::kI32, {static_cast<std::int64_t>(clusters.labels.size())});
     out.append(reinterpret_cast<const char*>(clusters.labels.data()), clusters.labels.size() * sizeof(std::uint32_t));
@@ -38,7 +37,7 @@ Result<std::string> labels_text(const Corpus& corpus, const CorpusVectors& vecto
   }
   std::string out;
   for (std::size_t i = 0; i < clusters.labels.size(); ++i) {
-    LAYERSCOPE_ASSIGN(const std::optional<std::string> id, corpus.id(vectors.numbers[i]));
+    const std::optional<std::string> id = corpus.id(vectors.numbers[i]);
     out += fmt::format("{{\"row\":{},\"id\":{},\"label\":{},\"distance\":", vectors.numbers[i], id.value_or("null"),
                        clusters.labels[i]);
     append_json_number(out, std::sqrt(clusters.distances[i]));
@@ -49,8 +48,7 @@ Result<std::string> labels_text(const Corpus& corpus, const CorpusVectors& vecto
 
 Status write_labels(const ClusterArguments& arguments, const Corpus& corpus, const CorpusVectors& vectors,
                     const KMeans& clusters) {
-  LAYERSCOPE_ASSIGN(const std::string text,
-                    labels_text(corpus, vectors, clusters, arguments.output.ends_with(".jsonl")));
+  const std::string text = labels_text(corpus, vectors, clusters, arguments.output.ends_with(".jsonl"));
   const std::filesystem::path path(arguments.output);
   const std::string folder = path.parent_path().string();
   return replace_file(folder.empty() ? "." : folder, path.filename().string(), text);

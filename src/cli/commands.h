@@ -50,6 +50,9 @@ struct Context {
 /// `generate`: text, JSON lines or a run folder.
 [[nodiscard]] Result<int> run_generate(const GenerateArguments& arguments, Context& context);
 
+/// `similarity`: a table and pictures, JSON or a page.
+[[nodiscard]] Result<int> run_similarity(const SimilarityArguments& arguments, Context& context);
+
 /// A bulk job into a run folder, with progress, signals and the summary.
 struct FolderJob {
   const InputArguments& input;
@@ -63,6 +66,7 @@ struct FolderJob {
 [[nodiscard]] Result<int> run_cluster(const ClusterArguments& arguments, Context& context);
 /// `diff`: 0 where the sides are the same, else 6.
 [[nodiscard]] Result<int> run_diff(const DiffArguments& arguments, Context& context);
+[[nodiscard]] Result<int> run_probe(const ProbeArguments& arguments, Context& context);
 [[nodiscard]] Result<int> run_verify(const VerifyArguments& arguments, Context& context);
 [[nodiscard]] Result<int> run_export(const ExportArguments& arguments, Context& context);
 

@@ -60,8 +60,7 @@ class Answers {
         recall_ += *results[i].recall;
         recall_candidates_ += *results[i].recall_candidates;
       }
-      LAYERSCOPE_TRY(context_.common.json ? print_json(queries_[i], results[i], texts)
-                                          : print_table(queries_[i], results[i], texts));
+      context_.common.json ? print_json(queries_[i], results[i], texts) : print_table(queries_[i], results[i], texts);
     }
     answered_ += results.size();
     queries_.clear();
@@ -78,10 +77,10 @@ class Answers {
   }
 
  private:
-  Status print_json(const Query& query, const SearchHits& result, const std::map<std::int64_t, std::string>& texts) {
+  void print_json(const Query& query, const SearchHits& result, const std::map<std::int64_t, std::string>& texts) {
     std::string line = fmt::format("{{\"query\":{},\"row\":{},\"hits\":[", query.json, query.row);
     for (const Neighbour& hit : result.hits) {
-      LAYERSCOPE_ASSIGN(const std::optional<std::string> id, corpus_.corpus().id(hit.row));
+      const std::optional<std::string> id = corpus_.corpus().id(hit.row);
       if (line.back() != '[') line += ',';
       line += fmt::format("{{\"row\":{},\"id\":{},\"score\":", hit.row, id.value_or("null"));
       append_json_number(line, hit.score);
@@ -94,22 +93,20 @@ class Answers {
       append_json_number(line, *result.recall);
     }
     context_.out.write(line + "}\n");
-    return {};
   }
-  Status print_table(const Query& query, const SearchHits& result, const std::map<std::int64_t, std::string>& texts) {
+  void print_table(const Query& query, const SearchHits& result, const std::map<std::int64_t, std::string>& texts) {
     const std::size_t columns = context_.terminal.columns;
     std::string out = answered_ == 0 && &query == queries_.data() ? header() : "\n";
     out += clipped(query.shown, columns) + "\n";
     for (std::size_t rank = 0; rank < result.hits.size(); ++rank) {
       const Neighbour& hit = result.hits[rank];
-      LAYERSCOPE_ASSIGN(const std::optional<std::string> id, corpus_.corpus().id(hit.row));
+      const std::optional<std::string> id = corpus_.corpus().id(hit.row);
       std::string line = fmt::format("{:>4}  {:>9.4f}  row {:<7}", rank + 1, hit.score, hit.row);
       if (id) line += " " + visible(*id);
       if (const auto text = texts.find(hit.row); text != texts.end()) line += " " + visible(text->second);
       out += clipped(line, columns) + "\n";
     }
     context_.out.write(out);
-    return {};
   }
   [[nodiscard]] std::string header() const {
     const Corpus& corpus = corpus_.corpus();

@@ -10,31 +10,10 @@
 #include "cli/display_text.h"
 #include "cli/model_view.h"
 #include "cli/rows.h"
-#include "session/model_state.h"
+#include "session/token_places.h"
 
 namespace layerscope::cli {
 namespace {
-
-/// Where the tokens of a row come from. Empty for a row that was given as ids.
-struct Places {
-  std::vector<std::pair<std::int64_t, std::int64_t>> offsets;
-  std::vector<std::int8_t> sequence;
-};
-
-/// The model's own tokens of the row are cut to its length already: encoding again to that many gives the same ones.
-Result<Places> places_of(const Model& model, const TextRow& text, const ModelRow& row, const TokenizeOptions& options) {
-  const Tokenizer* const tokenizer = model.state().tokenizer.get();
-  if (!text.text || tokenizer == nullptr) return Places{};
-  EncodeOptions encode;
-  encode.add_special_tokens = options.add_special_tokens;
-  encode.max_length = static_cast<std::int64_t>(row.main.ids.size());
-  encode.want_offsets = true;
-  std::optional<std::string_view> pair;
-  if (text.pair && !text.pair->empty()) pair = *text.pair;
-  LAYERSCOPE_ASSIGN(Encoding encoding, tokenizer->encode(*text.text, pair, encode));
-  if (encoding.ids != row.main.ids) return Error{ErrorCode::kRuntime, "tokenizing the row twice gave two results"};
-  return Places{std::move(encoding.offsets), std::move(encoding.sequence)};
-}
 
 /// Code points first..last of a text.
 std::string_view part_of(std::string_view text, std::int64_t first, std::int64_t last) {
@@ -48,7 +27,7 @@ std::string_view part_of(std::string_view text, std::int64_t first, std::int64_t
 }
 
 void append_json_row(std::string& out, const Model& model, const InputRow& input, const ModelRow& row,
-                     const Places& places) {
+                     const TokenPlaces& places) {
   const Tokens& tokens = row.main;
   const std::size_t count = tokens.ids.size();
   out += fmt::format("{{\"row\":{},\"id\":{},\"ids\":", input.number, input.id.value_or("null"));
@@ -85,7 +64,7 @@ class Table {
  public:
   Table(const Model& model, Context& context) : model_(model), context_(context) {}
 
-  void print(const InputRow& input, const ModelRow& row, const Places& places) {
+  void print(const InputRow& input, const ModelRow& row, const TokenPlaces& places) {
     const ColorDepth color = context_.terminal.color;
     const std::size_t columns = context_.terminal.columns;
     const std::string count = fmt::format("row {}, {} tokens", input.number, row.main.ids.size());
@@ -102,7 +81,7 @@ class Table {
   }
 
  private:
-  void tokens(const InputRow& input, const Tokens& tokens, const Places& places) {
+  void tokens(const InputRow& input, const Tokens& tokens, const TokenPlaces& places) {
     const ColorDepth color = context_.terminal.color;
     std::vector<std::string> labels;
     std::size_t widest = 5;
@@ -145,7 +124,8 @@ Result<int> run_tokenize(const TokenizeArguments& arguments, Context& context) {
   LAYERSCOPE_ASSIGN(const RowCounts counts,
                     each_row(arguments.input, context, [&](const InputRow& input) -> Result<bool> {
                       LAYERSCOPE_ASSIGN(const ModelRow row, model->tokenize(input.row, options));
-                      LAYERSCOPE_ASSIGN(const Places places, places_of(*model, input.row, row, options));
+                      LAYERSCOPE_ASSIGN(const TokenPlaces places,
+                                        token_places(*model, input.row, row.main.ids, options.add_special_tokens));
                       if (context.common.json) {
                         std::string line;
                         append_json_row(line, *model, input, row, places);

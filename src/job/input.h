@@ -8,7 +8,6 @@
 #include <string_view>
 #include <vector>
 
-#include "base/hash.h"
 #include "layerscope/error.h"
 #include "layerscope/model.h"
 
@@ -38,9 +37,6 @@ class RowReader {
   /// "txt", "jsonl" or "arguments": how the rows were read.
   [[nodiscard]] virtual std::string_view kind() const = 0;
 };
-
-/// Longest line that is read (64 MiB): a longer one is a bad row and is skipped over without being held.
-inline constexpr std::size_t kMaxLineBytes = std::size_t{64} << 20;
 
 /// `path` "-" is stdin. `.jsonl` is one object a line, anything else one text a line; for stdin `json_lines` decides.
 /// A byte order mark at the start and a CR at the end of a line are dropped; a blank line is counted but is no row.

@@ -1,26 +1,12 @@
 #include "store/corpus.h"
 
 #include <algorithm>
-#include <functional>
 
 #include "base/try.h"
 #include "base/utf8.h"
 #include "store/npy.h"
-#include "store/shard_reader.h"
 
 namespace layerscope {
-namespace {
-
-/// The values of a mapped tensor, whose bytes must be aligned to their size.
-template <class T>
-Result<std::span<const T>> values_of(const MappedFile& file, const ShardReader& shard, const ShardTensor& tensor) {
-  const std::byte* const data = file.bytes().data() + shard.data_begin() + tensor.begin;
-  if (reinterpret_cast<std::uintptr_t>(data) % sizeof(T) != 0)
-    return Error{ErrorCode::kDamage, file.path() + ": tensor \"" + printable(tensor.name) + "\" is not aligned"};
-  return std::span(reinterpret_cast<const T*>(data), (tensor.end - tensor.begin) / sizeof(T));
-}
-
-}  // namespace
 
 Result<StoredSite> choose_vector_site(const Manifest& manifest, const std::string& run, const std::string& name) {
   std::string fitting;
@@ -69,7 +55,7 @@ Status Corpus::open_npy() {
   blocks_.push_back(
       {.values = {dtype_, file.bytes().data() + header.begin, header.shape[0], width_, width_}, .numbers = {}});
   ids_.emplace_back();
-  files_.push_back(std::move(file));
+  array_ = std::move(file);
   return {};
 }
 
@@ -85,41 +71,14 @@ Status Corpus::open_run_folder(const std::string& site, bool allow_incomplete) {
 }
 
 Status Corpus::add_shard(const std::string& path, const ShardRecord& record) {
-  const auto damage = [&](const std::string& what) { return Error{ErrorCode::kDamage, path + ": " + what}; };
-  LAYERSCOPE_ASSIGN(const ShardReader shard, ShardReader::open(path));
-  LAYERSCOPE_ASSIGN(MappedFile file, MappedFile::open(path, ErrorCode::kDamage));
-  if (shard.bytes() != record.bytes || file.bytes().size() != record.bytes) {
-    return damage("has " + std::to_string(file.bytes().size()) + " bytes, the journal says " +
-                  std::to_string(record.bytes));
-  }
-  const ShardTensor* const rows = shard.find("row");
-  if (rows == nullptr || rows->dtype != DType::kI64 || rows->shape.rank() != 1 || rows->shape[0] != record.rows)
-    return damage("tensor \"row\" is not I64 [" + std::to_string(record.rows) + "], as the journal says");
-  const ShardTensor* const values = shard.find(site_->name);
-  if (values == nullptr || values->dtype != site_->dtype || values->shape != Shape{record.rows, site_->width}) {
-    return damage("tensor \"" + printable(site_->name) + "\" is not " + std::string(dtype_name(site_->dtype)) + " " +
-                  Shape{record.rows, site_->width}.text() + ", as manifest and journal say");
-  }
-  VectorBlock block{
-      .values = {dtype_, file.bytes().data() + shard.data_begin() + values->begin, record.rows, width_, width_},
-      .numbers = {}};
-  LAYERSCOPE_ASSIGN(block.numbers, values_of<std::int64_t>(file, shard, *rows));
-  if (std::adjacent_find(block.numbers.begin(), block.numbers.end(), std::greater_equal<>()) != block.numbers.end())
-    return damage("its row numbers do not ascend");
-  if (reinterpret_cast<std::uintptr_t>(block.values.data) % dtype_size(dtype_) != 0)
-    return damage("tensor \"" + printable(site_->name) + "\" is not aligned");
-  Ids ids;
-  const ShardTensor* const offsets = shard.find("id_offsets");
-  const ShardTensor* const text = shard.find("id");
-  if (offsets != nullptr && text != nullptr) {
-    if (offsets->dtype != DType::kI64 || offsets->shape != Shape{record.rows + 1} || text->dtype != DType::kU8)
-      return damage("tensor \"id_offsets\" is not I64 [rows + 1]");
-    LAYERSCOPE_ASSIGN(ids.offsets, values_of<std::int64_t>(file, shard, *offsets));
-    LAYERSCOPE_ASSIGN(ids.text, values_of<std::byte>(file, shard, *text));
-  }
+  LAYERSCOPE_ASSIGN(MappedShard shard, MappedShard::open(path, record));
+  LAYERSCOPE_ASSIGN(const TensorView values, shard.tensor(site_->name, site_->dtype, Shape{record.rows, site_->width}));
+  VectorBlock block{.values = {dtype_, values.data, record.rows, width_, width_}, .numbers = {}};
+  LAYERSCOPE_ASSIGN(block.numbers, shard.row_numbers());
+  LAYERSCOPE_ASSIGN(RowIds ids, shard.ids());
   blocks_.push_back(block);
   ids_.push_back(ids);
-  files_.push_back(std::move(file));
+  shards_.push_back(std::move(shard));
   return {};
 }
 
@@ -144,19 +103,9 @@ const std::byte* Corpus::row(std::int64_t number) const noexcept {
   return blocks_[found->block].values.data + found->row * bytes;
 }
 
-Result<std::optional<std::string>> Corpus::id(std::int64_t number) const {
+std::optional<std::string> Corpus::id(std::int64_t number) const {
   const std::optional<Place> found = place(number);
-  if (!found || ids_[found->block].offsets.empty()) return std::optional<std::string>();
-  const Ids& ids = ids_[found->block];
-  const std::int64_t begin = ids.offsets[static_cast<std::size_t>(found->row)];
-  const std::int64_t end = ids.offsets[static_cast<std::size_t>(found->row) + 1];
-  if (begin < 0 || begin > end || end > static_cast<std::int64_t>(ids.text.size())) {
-    return Error{ErrorCode::kDamage,
-                 files_[found->block].path() + ": the offsets of tensor \"id\" leave it; layerscope verify tells more"};
-  }
-  if (begin == end) return std::optional<std::string>();
-  const auto text = ids.text.subspan(static_cast<std::size_t>(begin), static_cast<std::size_t>(end - begin));
-  return std::optional(std::string(reinterpret_cast<const char*>(text.data()), text.size()));
+  return found ? ids_[found->block].id(static_cast<std::size_t>(found->row)) : std::nullopt;
 }
 
 }  // namespace layerscope

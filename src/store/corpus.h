@@ -11,6 +11,7 @@
 #include "base/mapped_file.h"
 #include "base/vector_block.h"
 #include "layerscope/error.h"
+#include "store/mapped_shard.h"
 #include "store/run_reader.h"
 
 namespace layerscope {
@@ -43,14 +44,10 @@ class Corpus {
   [[nodiscard]] const StoredSite* site() const noexcept { return site_ ? &*site_ : nullptr; }
   /// The vector of a row by its number; nothing if there is no such row.
   [[nodiscard]] const std::byte* row(std::int64_t number) const noexcept;
-  /// The row's "id" as compact JSON, nothing if it has none. Errors: kDamage for offsets that leave their tensor.
-  [[nodiscard]] Result<std::optional<std::string>> id(std::int64_t number) const;
+  /// The row's "id" as compact JSON, nothing if it has none.
+  [[nodiscard]] std::optional<std::string> id(std::int64_t number) const;
 
  private:
-  struct Ids {
-    std::span<const std::int64_t> offsets;  ///< empty: no row has an id
-    std::span<const std::byte> text;
-  };
   struct Place {
     std::size_t block = 0;
     std::int64_t row = 0;
@@ -65,9 +62,10 @@ class Corpus {
   DType dtype_ = DType::kF32;
   std::optional<RunView> run_;
   std::optional<StoredSite> site_;
-  std::vector<MappedFile> files_;
+  MappedFile array_;  ///< of a .npy
+  std::vector<MappedShard> shards_;
   std::vector<VectorBlock> blocks_;
-  std::vector<Ids> ids_;  ///< of every block
+  std::vector<RowIds> ids_;  ///< of every block
 };
 
 }  // namespace layerscope

@@ -1,4 +1,5 @@
 #include "job/input.h"
+#include "job/line_file.h"
 
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>

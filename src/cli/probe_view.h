@@ -1,0 +1,29 @@
+// What `probe` shows of a report, in several ways.
+#pragma once
+
+#include <string>
+#include <string_view>
+
+#include "cli/terminal.h"
+#include "probe/probe.h"
+
+namespace layerscope::cli {
+
+struct ProbeView {
+  const ProbeReport& report;
+  std::string source;  ///< the run or model
+  int folds = 5;
+  std::uint64_t seed = 0;
+};
+
+/// "accuracy", "f1", "r2": as --metric takes them.
+[[nodiscard]] std::string_view metric_name(ProbeMetric metric) noexcept;
+
+/// One JSON object, ending in a newline.
+[[nodiscard]] std::string probe_json(const ProbeView& view);
+
+/// A curve that runs downwards, a line a layer: score, interval, control task, what it is worth; then what was learned
+/// of all layers together.
+[[nodiscard]] std::string probe_picture(const ProbeView& view, const Terminal& terminal);
+
+}  // namespace layerscope::cli
