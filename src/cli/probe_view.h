@@ -26,4 +26,7 @@ struct ProbeView {
 /// of all layers together.
 [[nodiscard]] std::string probe_picture(const ProbeView& view, const Terminal& terminal);
 
+/// The same as one page, with the confusion of classes at the best layer.
+[[nodiscard]] std::string probe_page(const ProbeView& view);
+
 }  // namespace layerscope::cli
