@@ -10,7 +10,7 @@
 namespace layerscope {
 namespace {
 
-constexpr double kManyRows = 100'000;
+constexpr double kManyRows = 10'000;
 constexpr double kNats = 0.6931471805599453;  // a bit
 
 /// A choice needs only to see which strength is best.
@@ -35,8 +35,8 @@ void begin_at(LogisticModel& to, const LogisticModel& from) {
 LbfgsLimits fit_limits(const LogisticModel& model) {
   LbfgsLimits limits;
   if (model.rows <= kManyRows) return limits;
-  // The loss of k weights estimated from n rows is k / 2n above the best (Akaike 1974): a hundredth of that is noise.
-  limits.gain = 0.01 * static_cast<double>(model.weights.size()) / (2 * model.rows);
+  // The loss of k weights estimated from n rows is k / 2n above the best (Akaike 1974): a thousandth of that is noise.
+  limits.gain = 0.001 * static_cast<double>(model.weights.size()) / (2 * model.rows);
   limits.evaluations = 100;
   return limits;
 }

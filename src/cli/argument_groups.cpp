@@ -128,6 +128,12 @@ Status expect_folder(const Words& words, bool folder) {
   return {};
 }
 
+Status expect_page(const Words& words, const CommonArguments& common) {
+  if (common.json && words.given(Flag::kHtml)) return usage("--json and --html: only one of them can hold");
+  if (words.on(Flag::kOverwrite) && !words.given(Flag::kHtml)) return usage("--overwrite: only together with --html");
+  return {};
+}
+
 DType save_dtype(const Words& words) {
   const std::string name = words.text(Flag::kSaveDtype, "f32");
   return name == "f16" ? DType::kF16 : name == "bf16" ? DType::kBF16 : DType::kF32;

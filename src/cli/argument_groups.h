@@ -13,6 +13,8 @@ namespace layerscope::cli {
 [[nodiscard]] Result<EditArguments> edit_arguments(const Words& words);
 /// Flags that only mean something together with a run folder.
 [[nodiscard]] Status expect_folder(const Words& words, bool folder);
+/// --html and --overwrite of a command whose only file is its page.
+[[nodiscard]] Status expect_page(const Words& words, const CommonArguments& common);
 [[nodiscard]] DType save_dtype(const Words& words);
 [[nodiscard]] Result<std::uint64_t> seed_argument(const Words& words);
 /// --normalize, --no-normalize, or neither.

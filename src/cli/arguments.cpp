@@ -116,6 +116,10 @@ Result<Invocation> interpret(const Words& words, const Environment& environment)
       LAYERSCOPE_ASSIGN(invocation.request, diff_arguments(words, invocation.common));
       break;
     }
+    case Command::kSimilarity: {
+      LAYERSCOPE_ASSIGN(invocation.request, similarity_arguments(words, invocation.common));
+      break;
+    }
     case Command::kProbe: {
       LAYERSCOPE_ASSIGN(invocation.request, probe_arguments(words, invocation.common));
       break;

@@ -158,7 +158,16 @@ struct DiffArguments {
   InputArguments input;  ///< nothing to read if a side has rows of its own
   std::string layers, sites;
   std::optional<double> tolerance;
-  bool allow_incomplete = false;
+  std::string html;  ///< the page to write, or empty
+  bool overwrite = false, allow_incomplete = false;
+};
+struct SimilarityArguments {
+  std::string a, b;          ///< run folders or models; b empty: A's layers among themselves
+  InputArguments input;      ///< nothing to read where both are runs
+  TapRequest request;        ///< of models; `layers` of runs too
+  std::int64_t vectors = 0;  ///< to draw; 0: all of them
+  std::string html;          ///< the page to write, or empty
+  bool overwrite = false, allow_incomplete = false;
 };
 struct ProbeArguments {
   std::string source;                                          ///< a run folder or a model
@@ -195,7 +204,7 @@ struct Invocation {
   CommonArguments common;
   std::variant<HelpArguments, VersionArguments, InspectArguments, TokenizeArguments, StatesArguments, EmbedArguments,
                SearchArguments, ClusterArguments, LogitsArguments, LensArguments, GenerateArguments, DiffArguments,
-               ProbeArguments, VerifyArguments, ExportArguments, CompletionArguments, ManArguments>
+               SimilarityArguments, ProbeArguments, VerifyArguments, ExportArguments, CompletionArguments, ManArguments>
       request;
 };
 

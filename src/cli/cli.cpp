@@ -47,6 +47,7 @@ struct Dispatch {
   Result<int> operator()(const LensArguments& arguments) { return run_lens(arguments, context); }
   Result<int> operator()(const GenerateArguments& arguments) { return run_generate(arguments, context); }
   Result<int> operator()(const DiffArguments& arguments) { return run_diff(arguments, context); }
+  Result<int> operator()(const SimilarityArguments& arguments) { return run_similarity(arguments, context); }
   Result<int> operator()(const ProbeArguments& arguments) { return run_probe(arguments, context); }
   Result<int> operator()(const VerifyArguments& arguments) { return run_verify(arguments, context); }
   Result<int> operator()(const ExportArguments& arguments) { return run_export(arguments, context); }

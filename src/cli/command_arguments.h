@@ -14,6 +14,7 @@ namespace layerscope::cli {
 [[nodiscard]] Result<LensArguments> lens_arguments(const Words& words, const CommonArguments& common);
 [[nodiscard]] Result<GenerateArguments> generate_arguments(const Words& words, const Environment& environment);
 [[nodiscard]] Result<DiffArguments> diff_arguments(const Words& words, const CommonArguments& common);
+[[nodiscard]] Result<SimilarityArguments> similarity_arguments(const Words& words, const CommonArguments& common);
 [[nodiscard]] Result<ProbeArguments> probe_arguments(const Words& words, const CommonArguments& common);
 
 }  // namespace layerscope::cli

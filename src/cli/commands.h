@@ -50,6 +50,9 @@ struct Context {
 /// `generate`: text, JSON lines or a run folder.
 [[nodiscard]] Result<int> run_generate(const GenerateArguments& arguments, Context& context);
 
+/// `similarity`: a table and pictures, JSON or a page.
+[[nodiscard]] Result<int> run_similarity(const SimilarityArguments& arguments, Context& context);
+
 /// A bulk job into a run folder, with progress, signals and the summary.
 struct FolderJob {
   const InputArguments& input;

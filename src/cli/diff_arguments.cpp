@@ -41,7 +41,10 @@ Result<DiffArguments> diff_arguments(const Words& words, const CommonArguments& 
         return usage(fmt::format("{}: only together with a TEXT or -i FILE", flag_row(flag).long_name));
     }
   }
-  LAYERSCOPE_TRY(expect_values(words, {Flag::kLayers, Flag::kSites}));
+  LAYERSCOPE_TRY(expect_values(words, {Flag::kLayers, Flag::kSites, Flag::kHtml}));
+  diff.html = words.text(Flag::kHtml, "");
+  diff.overwrite = words.on(Flag::kOverwrite);
+  LAYERSCOPE_TRY(expect_page(words, common));
   diff.layers = words.text(Flag::kLayers, "");
   diff.sites = words.text(Flag::kSites, "");
   diff.allow_incomplete = words.on(Flag::kAllowIncomplete);

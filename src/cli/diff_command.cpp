@@ -4,6 +4,7 @@
 #include "base/try.h"
 #include "cli/commands.h"
 #include "cli/diff_view.h"
+#include "cli/page_file.h"
 #include "cli/rows.h"
 #include "diff/compare.h"
 #include "diff/dump_file.h"
@@ -96,6 +97,7 @@ Result<std::vector<DiffInput>> read_texts(const InputArguments& input, Context& 
 }  // namespace
 
 Result<int> run_diff(const DiffArguments& arguments, Context& context) {
+  LAYERSCOPE_TRY(check_page(arguments.html, arguments.overwrite));
   DiffOptions options{.tokenize = arguments.input.tokenize,
                       .layers = arguments.layers,
                       .sites = arguments.sites,
@@ -105,7 +107,12 @@ Result<int> run_diff(const DiffArguments& arguments, Context& context) {
   LAYERSCOPE_TRY(sides.open());
   options.threads = sides.threads();
   LAYERSCOPE_ASSIGN(const DiffReport report, compare(sides.a(), sides.b(), options));
-  context.out.write(context.common.json ? diff_json(report) : diff_picture(report, context.terminal));
+  if (arguments.html.empty()) {
+    context.out.write(context.common.json ? diff_json(report) : diff_picture(report, context.terminal));
+  } else {
+    LAYERSCOPE_TRY(write_page(arguments.html, diff_page(report)));
+    context.messages.note(arguments.html + ": " + report.sentence);
+  }
   return report.verdict == Verdict::kSame ? 0 : kDifferent;
 }
 

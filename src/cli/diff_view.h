@@ -14,4 +14,7 @@ namespace layerscope::cli {
 /// The verdict, a line a site with its error against the floor, what the worst rows are, causes and notes.
 [[nodiscard]] std::string diff_picture(const DiffReport& report, const Terminal& terminal);
 
+/// The same as one page, with curves by site and a heat map of tokens and layers for each of the first rows.
+[[nodiscard]] std::string diff_page(const DiffReport& report);
+
 }  // namespace layerscope::cli

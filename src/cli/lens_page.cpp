@@ -6,26 +6,12 @@
 #include "cli/display_text.h"
 #include "cli/lens_view.h"
 #include "cli/model_view.h"
+#include "cli/plot_page.h"
 
 namespace layerscope::cli {
 namespace {
 
-/// Text that a browser shows as it is.
-std::string escaped(std::string_view text) {
-  std::string out;
-  for (const char letter : text) {
-    switch (letter) {
-      case '&': out += "&amp;"; break;
-      case '<': out += "&lt;"; break;
-      case '>': out += "&gt;"; break;
-      case '"': out += "&quot;"; break;
-      default: out += letter; break;
-    }
-  }
-  return out;
-}
-
-std::string token_html(const Model& model, std::int32_t id) { return escaped(token_label(model, id)); }
+std::string token_html(const Model& model, std::int32_t id) { return html_escaped(token_label(model, id)); }
 
 void append_cell(std::string& out, const LensView& view, const Prediction& at, std::int32_t answer) {
   const double p = at.top.empty() ? 0 : at.of.probability(at.top.front().score);
@@ -44,7 +30,7 @@ void append_cell(std::string& out, const LensView& view, const Prediction& at, s
 }  // namespace
 
 std::string lens_page_begin(const Model& model) {
-  const std::string title = escaped(model_title(model));
+  const std::string title = html_escaped(model_title(model));
   return "<!doctype html><html lang=en><meta charset=utf-8>"
          "<meta http-equiv=Content-Security-Policy content=\"default-src 'none'; style-src 'unsafe-inline'\">"
          "<title>" +
@@ -72,14 +58,14 @@ std::string lens_page_begin(const Model& model) {
 }
 
 std::string lens_page_row(const LensView& view) {
-  std::string out = "<h2>" + escaped(quoted(view.input, 400)) + "</h2>\n<div class=g><table><tr><th>position<th>";
+  std::string out = "<h2>" + html_escaped(quoted(view.input, 400)) + "</h2>\n<div class=g><table><tr><th>position<th>";
   const std::vector<std::int32_t>& ids = tokens_of(view.model, view.row, view.stack).ids;
   for (const std::int32_t position : view.lens.positions) out += fmt::format("<th>{}", position);
   out += "\n<tr><th>layer<th>mean KL";
   for (const std::int32_t position : view.lens.positions)
     out += "<th>" + token_html(view.model, ids[static_cast<std::size_t>(position)]);
   for (const LensLayer& layer : view.lens.layers) {
-    out += fmt::format("\n<tr><th>{}<th>{:.3f}", escaped(layer_label(layer)), mean_kl(layer));
+    out += fmt::format("\n<tr><th>{}<th>{:.3f}", html_escaped(layer_label(layer)), mean_kl(layer));
     for (std::size_t k = 0; k < layer.positions.size(); ++k)
       append_cell(out, view, layer.positions[k], view.lens.answers[k]);
   }

@@ -17,11 +17,12 @@ constexpr std::uint32_t kLogits = bit(Command::kLogits);
 constexpr std::uint32_t kLens = bit(Command::kLens);
 constexpr std::uint32_t kGenerate = bit(Command::kGenerate);
 constexpr std::uint32_t kDiff = bit(Command::kDiff);
+constexpr std::uint32_t kSimilarity = bit(Command::kSimilarity);
 constexpr std::uint32_t kProbe = bit(Command::kProbe);
 constexpr std::uint32_t kVerify = bit(Command::kVerify);
 constexpr std::uint32_t kExport = bit(Command::kExport);
 constexpr std::uint32_t kScoring = kLogits | kLens;
-constexpr std::uint32_t kReading = kTokenize | kStates | kEmbed | kScoring | kGenerate;
+constexpr std::uint32_t kReading = kTokenize | kStates | kEmbed | kScoring | kGenerate | kSimilarity;
 constexpr std::uint32_t kPooling = kStates | kEmbed | kGenerate;
 constexpr std::uint32_t kRunning = kPooling | kLogits;  // write run folders
 constexpr std::uint32_t kEditing = kStates | kScoring | kGenerate;
@@ -116,6 +117,15 @@ constexpr std::array kCommands{
         "layerscope diff models/my-model models/my-model \"Layer by layer\" --dtype-b bf16\n"
         "layerscope diff run other-run --tol 1e-4 --json"},
     CommandRow{
+        Command::kSimilarity, "similarity", "A [B]", "how alike layers are: CKA, RSA, cosines, norms, ranks",
+        "A and B are run folders of states, or models that read the rows of -i, of which nothing is stored. Draws\n"
+        "the linear CKA and the rank correlation of dissimilarities of every two layers of A, or of A's with B's,\n"
+        "and gives each layer's mean norm, cosine to the layer before, effective rank and anisotropy. B reads the\n"
+        "same rows; models that cut texts into other tokens go together with --pool mean.",
+        "layerscope similarity models/all-MiniLM-L6-v2 -i texts.txt\n"
+        "layerscope similarity run other-run --html similarity.html\n"
+        "layerscope similarity models/one models/other -i texts.txt --pool mean --json"},
+    CommandRow{
         Command::kProbe, "probe", "RUN|MODEL [TEXT...]", "what each layer knows: linear probes, layer by layer",
         "A linear model learns labels from the states of each layer and is scored on rows that it has not seen:\n"
         "cross-validated, with intervals, a control task of random labels and the length of the labels' code. States\n"
@@ -168,20 +178,23 @@ constexpr std::array kFlags{
             "one of several chat templates"},
     FlagRow{Flag::kChatDate, FlagGroup::kInput, kChatting, "", "--chat-date", "YYYY-MM-DD", "", "",
             "today's date for chat templates that write it"},
-    FlagRow{Flag::kLayers, FlagGroup::kObserve, kObserving | kLens | kDiff | kProbe, "", "--layers", "LIST", "", "all",
+    FlagRow{Flag::kLayers, FlagGroup::kObserve, kObserving | kLens | kDiff | kSimilarity | kProbe, "", "--layers",
+            "LIST", "", "all",
             "layers as transformers counts them: 0 the embedding, k after block k, -1 the last; 0..6, all, enc:LIST, "
             "dec:LIST"},
     FlagRow{Flag::kSites, FlagGroup::kObserve, kObserving | kDiff | kProbe, "", "--sites", "LIST", "", "",
             "sites by name, with globs: block.*.mlp.out,final (inspect lists them)"},
-    FlagRow{Flag::kPositions, FlagGroup::kObserve, kObserving | kScoring, "", "--positions", "LIST", "", "all",
-            "all, first, last, positions such as 0,1,-1, or sample:K"},
-    FlagRow{Flag::kPool, FlagGroup::kObserve, kPooling | kProbe, "", "--pool", "HOW",
+    FlagRow{Flag::kPositions, FlagGroup::kObserve, kObserving | kScoring | kSimilarity, "", "--positions", "LIST", "",
+            "all", "all, first, last, positions such as 0,1,-1, or sample:K"},
+    FlagRow{Flag::kPool, FlagGroup::kObserve, kPooling | kSimilarity | kProbe, "", "--pool", "HOW",
             "none|cls|mean|max|mean_sqrt|weightedmean|last", "none; embed: the folder's; probe: mean",
             "one vector a row instead of one a token; probe: where rows are labelled"},
     FlagRow{Flag::kMix, FlagGroup::kObserve, kPooling, "", "--mix", "WEIGHTS", "", "",
             "one weighted sum of layers: 4=0.5,8=0.5, or 0..12 for their mean; states stores it as the site mix"},
-    FlagRow{Flag::kSeed, FlagGroup::kObserve, kObserving | kScoring | kCluster | kProbe, "", "--seed", "N", "", "0",
-            "seed of sample:K, of what generate draws, of the rows that cluster begins with, and of probe's folds"},
+    FlagRow{Flag::kSeed, FlagGroup::kObserve, kObserving | kScoring | kCluster | kSimilarity | kProbe, "", "--seed",
+            "N", "", "0",
+            "seed of sample:K, of what generate draws, of the rows that cluster begins with, of vectors that "
+            "similarity draws, and of probe's folds"},
     FlagRow{
         Flag::kEdit, FlagGroup::kObserve, kEditing, "", "--edit", "EDIT", "", "",
         "change the stream: SITE:add|set|scale[:POSITIONS]=VECTORS, as block.3.out:add=2*steer.npy; may be repeated",
@@ -236,6 +249,8 @@ constexpr std::array kFlags{
             "rows to show of every cluster, those nearest its centre"},
     FlagRow{Flag::kSite, FlagGroup::kCorpus, kSearch | kCluster | kExport, "", "--site", "NAME", "",
             "embedding, or the only one", "the site whose vectors are taken, one a row; export: only for fvecs"},
+    FlagRow{Flag::kRows, FlagGroup::kCorpus, kSimilarity, "", "--rows", "N", "", "all",
+            "draw N vectors and compare those alone: layers too wide for products of every two of them"},
     FlagRow{
         Flag::kModel, FlagGroup::kCorpus, kSearch | kProbe, "", "--model", "MODEL", "", "the run's",
         "the model that embeds the queries or tokenised the texts: where the run's has moved to, or that of a .npy"},
@@ -278,19 +293,19 @@ constexpr std::array kFlags{
             "bytes at which a shard closes: 256MiB, 8MB, 1000000"},
     FlagRow{Flag::kShard, FlagGroup::kOutput, kRunning, "", "--shard", "I/N", "", "",
             "only rows with number mod N = I, into part-I; auto/N takes I from a Slurm or Kubernetes array job"},
-    FlagRow{Flag::kOverwrite, FlagGroup::kOutput, kRunning | kCluster | kLens | kProbe | kExport, "", "--overwrite", "",
-            "", "", "start anew where something exists already"},
+    FlagRow{Flag::kOverwrite, FlagGroup::kOutput, kRunning | kCluster | kLens | kDiff | kSimilarity | kProbe | kExport,
+            "", "--overwrite", "", "", "", "start anew where something exists already"},
     FlagRow{Flag::kDryRun, FlagGroup::kOutput, kRunning, "", "--dry-run", "", "", "",
             "print the plan, its size and the estimated time, and write nothing"},
     FlagRow{Flag::kTo, FlagGroup::kOutput, kExport, "", "--to", "FORMAT", "npy|npz|safetensors|fvecs", "",
             "format to write"},
-    FlagRow{Flag::kAllowIncomplete, FlagGroup::kOutput, kSearch | kCluster | kDiff | kProbe | kExport, "",
+    FlagRow{Flag::kAllowIncomplete, FlagGroup::kOutput, kSearch | kCluster | kSimilarity | kDiff | kProbe | kExport, "",
             "--allow-incomplete", "", "", "", "take what an unfinished run or missing parts leave"},
     FlagRow{Flag::kMeasure, FlagGroup::kPicture, kStates, "", "--measure", "WHAT", "norm|step|drift", "norm",
             "colour by a state's norm, its cosine to the layer before (step), or to the embedding (drift)"},
     FlagRow{Flag::kAll, FlagGroup::kPicture, kInspect | kStates | kScoring, "", "--all", "", "", "",
             "fold nothing: every tensor, every token"},
-    FlagRow{Flag::kHtml, FlagGroup::kPicture, kLens | kProbe, "", "--html", "FILE", "", "",
+    FlagRow{Flag::kHtml, FlagGroup::kPicture, kLens | kDiff | kSimilarity | kProbe, "", "--html", "FILE", "", "",
             "write the picture as one self-contained page"},
     FlagRow{Flag::kTolerance, FlagGroup::kSides, kDiff, "", "--tol", "X", "", "the noise floor",
             "largest relative difference (L2) of a site that counts as the same; 0: equal bits"},

@@ -111,7 +111,7 @@ class Drawing {
       out_ += dim(clipped(more, style_.columns), style_.color) + "\n";
     }
     for (std::size_t row = rows - tail; row < rows; ++row) values_line(row);
-    if (rows > 1) mean_line();
+    if (rows > 1 && grid_.with_mean) mean_line();
     legend();
     return std::move(out_);
   }

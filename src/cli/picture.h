@@ -25,6 +25,7 @@ struct Grid {
   std::vector<ColumnLabel> columns;
   std::vector<float> values;       ///< [rows, columns]; NaN where there is nothing to show
   std::string row_noun = "token";  ///< for counts
+  bool with_mean = true;           ///< of all rows, below them
 };
 
 struct PictureStyle {

@@ -6,12 +6,11 @@
 #include "base/try.h"
 
 namespace layerscope {
-namespace {
 
 /// One part on its way through its shards.
-class PartCursor {
+class MergedRows::Part {
  public:
-  PartCursor(const RunPart& part, const std::string& offsets_of) : part_(part), offsets_of_(offsets_of) {}
+  Part(const RunPart& part, const std::string& offsets_of) : part_(part), offsets_of_(offsets_of) {}
 
   /// Opens shards until there is a row; false at the end.
   Result<bool> ready() {
@@ -34,7 +33,7 @@ class PartCursor {
     do {
       ++at_;
     } while (at_ < static_cast<std::int64_t>(rows_.size()) && row() < limit);
-    return {shard_, first, at_ - first, offsets_};
+    return {shard_, rows_, first, at_ - first, offsets_};
   }
 
  private:
@@ -54,27 +53,36 @@ class PartCursor {
   std::int64_t at_ = 0;
 };
 
-}  // namespace
+MergedRows::MergedRows(const RunView& run, std::string offsets_of) : offsets_of_(std::move(offsets_of)) {
+  for (const RunPart& part : run.parts) parts_.emplace_back(part, offsets_of_);
+}
+
+MergedRows::~MergedRows() = default;
+
+Result<std::optional<RowSpan>> MergedRows::next() {
+  Part* first = nullptr;
+  std::int64_t limit = std::numeric_limits<std::int64_t>::max();
+  for (Part& part : parts_) {
+    LAYERSCOPE_ASSIGN(const bool ready, part.ready());
+    if (!ready) continue;
+    if (first == nullptr || part.row() < first->row()) {
+      if (first != nullptr) limit = std::min(limit, first->row());
+      first = &part;
+    } else {
+      limit = std::min(limit, part.row());
+    }
+  }
+  if (first == nullptr) return std::optional<RowSpan>();
+  return std::optional<RowSpan>(first->take(limit));
+}
 
 Status for_each_row_span(const RunView& run, const std::string& offsets_of,
                          const std::function<Status(const RowSpan&)>& visit) {
-  std::vector<PartCursor> cursors;
-  for (const RunPart& part : run.parts) cursors.emplace_back(part, offsets_of);
+  MergedRows rows(run, offsets_of);
   while (true) {
-    PartCursor* first = nullptr;
-    std::int64_t limit = std::numeric_limits<std::int64_t>::max();
-    for (PartCursor& cursor : cursors) {
-      LAYERSCOPE_ASSIGN(const bool ready, cursor.ready());
-      if (!ready) continue;
-      if (first == nullptr || cursor.row() < first->row()) {
-        if (first != nullptr) limit = std::min(limit, first->row());
-        first = &cursor;
-      } else {
-        limit = std::min(limit, cursor.row());
-      }
-    }
-    if (first == nullptr) return {};
-    LAYERSCOPE_TRY(visit(first->take(limit)));
+    LAYERSCOPE_ASSIGN(const std::optional<RowSpan> span, rows.next());
+    if (!span) return {};
+    LAYERSCOPE_TRY(visit(*span));
   }
 }
 

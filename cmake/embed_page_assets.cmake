@@ -1,0 +1,48 @@
+# cmake -DFILES="library;script;library's style;style" -DOUTPUT=FILE.cpp -P embed_page_assets.cmake
+# The files as constants (src/cli/page_assets.h), scripts with the hash that a Content-Security-Policy names them by.
+list(GET FILES 0 library)
+list(GET FILES 1 script)
+list(GET FILES 2 library_style)
+list(GET FILES 3 style)
+
+# The base64 of a sha256 given as 64 hexadecimal digits.
+function(base64 hex into)
+  set(letters ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/)
+  set(text "")
+  foreach(at RANGE 0 60 6)
+    string(SUBSTRING "${hex}0000" ${at} 6 three)
+    foreach(shift 18 12 6 0)
+      math(EXPR letter "(0x${three} >> ${shift}) & 63")
+      string(SUBSTRING ${letters} ${letter} 1 letter)
+      string(APPEND text ${letter})
+    endforeach()
+  endforeach()
+  string(SUBSTRING ${text} 0 43 text)
+  set(${into} ${text}= PARENT_SCOPE)
+endfunction()
+
+# The definition of constant `name`; source maps are left out, as they would be fetched. `hash`: of a script.
+function(append_file name path hash)
+  file(READ ${path} text)
+  string(REGEX REPLACE "\n?(//|/\\*)# sourceMappingURL=[^\n]*" "" text "${text}")
+  if(text MATCHES "</script|</style|<!--")
+    message(FATAL_ERROR "${path}: holds the end of an HTML element and cannot stand inside one")
+  endif()
+  if(hash)
+    string(SHA256 digest "${text}")
+    base64(${digest} digest)
+    string(APPEND body "const std::string_view ${name}Hash = \"sha256-${digest}\";\n")
+  endif()
+  string(HEX "${text}" bytes)
+  string(REGEX REPLACE "(..)" "0x\\1," bytes "${bytes}")
+  string(APPEND body "constexpr unsigned char ${name}Bytes[] = {${bytes}};\n"
+         "const std::string_view ${name}(reinterpret_cast<const char*>(${name}Bytes), sizeof ${name}Bytes);\n")
+  set(body "${body}" PARENT_SCOPE)
+endfunction()
+
+set(body "")
+append_file(kPlotLibrary ${library} TRUE)
+append_file(kPlotScript ${script} TRUE)
+append_file(kPlotLibraryStyle ${library_style} FALSE)
+append_file(kPageStyle ${style} FALSE)
+file(WRITE ${OUTPUT} "#include \"cli/page_assets.h\"\n\nnamespace layerscope::cli {\n${body}}  // namespace layerscope::cli\n")
