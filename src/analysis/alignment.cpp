@@ -136,10 +136,10 @@ void CrossMoments::centre(Pair& pair) const {
   }
 }
 
-Result<Alignment> CrossMoments::finish() {
+Result<LayerAlignment> CrossMoments::finish() {
   LAYERSCOPE_TRY(flush());
   const std::size_t layers = widths_.size();
-  Alignment result{{}, std::vector<double>(layers, kNothing)};
+  LayerAlignment result{{}, std::vector<double>(layers, kNothing)};
   std::vector<double> squares(layers * layers);
   LAYERSCOPE_TRY(for_each_parallel(pairs_.size(), threads_, [&](std::size_t index) -> Status {
     Pair& pair = pairs_[index];
@@ -160,9 +160,9 @@ std::optional<std::uint64_t> sample_alignment_bytes(std::size_t layers, std::int
   return all;
 }
 
-Result<Alignment> align_sample(std::span<const std::vector<float>> layers, std::span<const std::int64_t> widths,
-                               std::int64_t rows, int threads) {
-  Alignment result{{}, std::vector<double>(layers.size(), kNothing)};
+Result<LayerAlignment> align_sample(std::span<const std::vector<float>> layers, std::span<const std::int64_t> widths,
+                                    std::int64_t rows, int threads) {
+  LayerAlignment result{{}, std::vector<double>(layers.size(), kNothing)};
   std::vector<std::vector<double>> grams(layers.size());
   LAYERSCOPE_TRY(for_each_parallel(layers.size(), threads, [&](std::size_t layer) -> Status {
     const std::int64_t width = widths[layer];

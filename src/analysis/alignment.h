@@ -15,7 +15,7 @@
 
 namespace layerscope {
 
-struct Alignment {
+struct LayerAlignment {
   std::vector<double> cka;             ///< [layers, layers], symmetric; NaN where a layer does not vary
   std::vector<double> effective_rank;  ///< of each layer's centred vectors; NaN where it does not vary
 };
@@ -31,7 +31,7 @@ class CrossMoments {
   /// layers[k]: [rows, widths[k]], finite. Errors: kResource.
   [[nodiscard]] Status add(std::span<const float* const> layers, std::int64_t rows);
   /// Errors: kResource.
-  [[nodiscard]] Result<Alignment> finish();
+  [[nodiscard]] Result<LayerAlignment> finish();
 
  private:
   struct Pair {
@@ -52,8 +52,8 @@ class CrossMoments {
 };
 
 /// The same of vectors that are all there: layers[k] is [rows, widths[k]]. Errors: kResource.
-[[nodiscard]] Result<Alignment> align_sample(std::span<const std::vector<float>> layers,
-                                             std::span<const std::int64_t> widths, std::int64_t rows, int threads);
+[[nodiscard]] Result<LayerAlignment> align_sample(std::span<const std::vector<float>> layers,
+                                                  std::span<const std::int64_t> widths, std::int64_t rows, int threads);
 /// Bytes that align_sample takes beside the vectors.
 [[nodiscard]] std::optional<std::uint64_t> sample_alignment_bytes(std::size_t layers, std::int64_t rows);
 

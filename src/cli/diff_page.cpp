@@ -108,10 +108,11 @@ std::pair<double, double> error_range(const DiffReport& report) {
 }
 
 HeatMap token_map(const DiffReport& report, const DiffText& text, std::size_t stack, std::pair<double, double> range) {
-  HeatMap map{.title = fmt::format("Row {}{}: relative error of every token", text.row,
-                                   text.labels[1 - stack].empty() ? ""
-                                   : stack == 0                   ? ", encoder"
-                                                                  : ", decoder"),
+  HeatMap map{.title = fmt::format(
+                  "Row {}{}: relative error of every token, of each block by itself where that is known", text.row,
+                  text.labels[1 - stack].empty() ? ""
+                  : stack == 0                   ? ", encoder"
+                                                 : ", decoder"),
               .corner = "token / layer",
               .rows = {},
               .columns = {},

@@ -75,7 +75,7 @@ class Aligner {
  public:
   Aligner(const Side& a, const Side& b) : a_(a), b_(b) {}
 
-  Result<Alignment> run(const std::vector<DiffInput>& texts, const TokenizeOptions& options) {
+  Result<AlignedRows> run(const std::vector<DiffInput>& texts, const TokenizeOptions& options) {
     const bool live_a = a_.kind() == SideKind::kModel, live_b = b_.kind() == SideKind::kModel;
     if (!texts.empty() && !live_a && !live_b)
       return Error{ErrorCode::kUsage, "texts are for sides that are models; " + a_.path() + " and " + b_.path() +
@@ -192,15 +192,15 @@ class Aligner {
   }
 
   const Side &a_, &b_;
-  Alignment found_;
+  AlignedRows found_;
   std::int64_t compared_ = 0, differing_ = 0;
   std::string first_words_;
 };
 
 }  // namespace
 
-Result<Alignment> align(const Side& a, const Side& b, const std::vector<DiffInput>& texts,
-                        const TokenizeOptions& options) {
+Result<AlignedRows> align(const Side& a, const Side& b, const std::vector<DiffInput>& texts,
+                          const TokenizeOptions& options) {
   return Aligner(a, b).run(texts, options);
 }
 

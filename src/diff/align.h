@@ -22,7 +22,7 @@ struct RowPair {
   SideRow a, b;
 };
 
-struct Alignment {
+struct AlignedRows {
   std::vector<RowPair> pairs;  ///< of equal tokens
   bool ids_equal = true;
   std::vector<DiffCause> causes;      ///< of kind `tokens`
@@ -31,7 +31,7 @@ struct Alignment {
 };
 
 /// Errors: kUsage where there is nothing to read, or texts for sides that cannot; those of Model::tokenize.
-[[nodiscard]] Result<Alignment> align(const Side& a, const Side& b, const std::vector<DiffInput>& texts,
-                                      const TokenizeOptions& options);
+[[nodiscard]] Result<AlignedRows> align(const Side& a, const Side& b, const std::vector<DiffInput>& texts,
+                                        const TokenizeOptions& options);
 
 }  // namespace layerscope

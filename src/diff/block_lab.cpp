@@ -16,7 +16,7 @@ namespace layerscope {
 namespace {
 
 constexpr std::int64_t kMostPositions = std::int64_t{1} << 26;  // elements of a table that is copied
-constexpr double kExactWork = 4e7;                              // products up to which float64 loops are quick enough
+constexpr double kExactWork = 4e6;                              // products up to which float64 loops are quick enough
 
 std::string slot_elsewhere(const std::string& slot, std::int64_t block) {
   constexpr std::string_view kOwn = "block.0.";

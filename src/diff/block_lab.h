@@ -20,7 +20,7 @@ class BlockLab {
  public:
   /// Takes up to about `most_tokens` tokens of whole rows. Errors: kUsage for evidence that does not go with the model.
   [[nodiscard]] static Result<std::unique_ptr<BlockLab>> make(const Model& live, const BlockEvidence& evidence,
-                                                              std::int64_t most_tokens = 192);
+                                                              std::int64_t most_tokens = 128);
 
   /// The part as the live model has it.
   [[nodiscard]] const BlockSetup& base() const noexcept { return base_; }

@@ -30,6 +30,7 @@ using WeightMap = std::map<std::string, std::shared_ptr<const SlotValues>, std::
 /// How a product of the block is done otherwise.
 struct ProductChange {
   Rounding input = Rounding::kNone, output = Rounding::kNone;
+  std::int64_t first = 0, count = 0;  ///< the outputs it is about; 0: all
 };
 
 /// How a norm is computed otherwise.
@@ -42,14 +43,16 @@ struct NormChange {
 
 /// How an attention is done otherwise.
 struct AttentionChange {
-  std::int64_t left = 0, right = 0;     ///< added to the reach
-  bool full = false;                    ///< every token sees every token
-  bool blind_sees_all = false;          ///< a query that sees no key takes the mean over all rather than nothing
-  bool cyclic_heads = false;            ///< query head h reads key head h % kv_heads
-  bool heads_outside = false;           ///< [heads, tokens, d_v] is read as [tokens, heads * d_v]
-  bool bias_scaled = false;             ///< the distances' term is scaled as the products are
-  bool bias_mirrored = false;           ///< the distances' term is that of the opposite distance
-  Rounding operands = Rounding::kNone;  ///< queries, keys, values
+  std::int64_t left = 0, right = 0;  ///< added to the reach
+  bool full = false;                 ///< every token sees every token
+  bool blind_sees_all = false;       ///< a query that sees no key takes the mean over all rather than nothing
+  bool blind_sees_itself = false;    ///< or itself
+  bool open_padding = false;         ///< padding that takes part is seen from everywhere
+  bool cyclic_heads = false;         ///< query head h reads key head h % kv_heads
+  bool heads_outside = false;        ///< [heads, tokens, d_v] is read as [tokens, heads * d_v]
+  bool bias_scaled = false;          ///< the distances' term is scaled as the products are
+  bool bias_mirrored = false;        ///< the distances' term is that of the opposite distance
+  Rounding operands = Rounding::kNone, values = Rounding::kNone;  ///< queries and keys; values
   Rounding scores = Rounding::kNone, probabilities = Rounding::kNone, output = Rounding::kNone;
   friend bool operator==(const AttentionChange&, const AttentionChange&) = default;
 };
@@ -67,6 +70,8 @@ struct BlockSetup {
   std::map<std::string, NormChange, std::less<>> norms;            ///< by module: "attn.pre", "top", "embed.norm"
   std::map<std::string, AttentionChange, std::less<>> attentions;  ///< by step
   Rounding stream = Rounding::kNone;                               ///< of the stream behind every step
+  Rounding input = Rounding::kNone;                                ///< of the stream before the first
+  Rounding gates = Rounding::kNone;                                ///< of activated gates, before they multiply
   std::vector<RowExtent> extents;                                  ///< by row
   std::vector<std::vector<std::uint8_t>> type_ids;                 ///< by row, or empty for all 0
 
@@ -82,6 +87,7 @@ struct Variant {
   std::string kind;  ///< as Cause has it
   std::string says;  ///< what the other side does: "gelu tanh for erf"
   std::function<void(BlockSetup&)> apply;
+  bool alone = false;        ///< does not go together with others
   bool approximate = false;  ///< rounds somewhere: what it predicts is near the other side's values, not equal to them
 };
 

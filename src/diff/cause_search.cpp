@@ -12,15 +12,18 @@ namespace layerscope {
 namespace {
 
 constexpr double kClear = 3;              // an error that a proof takes away is at least so many times what is left
-constexpr double kClearRounded = 6;       // likewise for variants that round, whose results are near, not equal
+constexpr double kClearRounded = 2;       // likewise for variants that round, whose results are near, not equal
+constexpr double kSecondRounded = 1.2;    // beside another fault
+constexpr double kPartRounded = 1.05;     // predicting even a part of a rounding error is no chance: it looks random
 constexpr double kAlike = 1.5;            // errors within this factor cannot be told apart
-constexpr std::size_t kMostPartners = 5;  // single variants that are tried with all others
+constexpr double kLarger = 0.8;           // undoing the larger of two faults leaves at most so much of the error
+constexpr std::size_t kMostPartners = 4;  // single variants that are tried with all others
 
 std::vector<Hypotheses> stages_of(const BlockLab& lab) {
   std::vector<Hypotheses> stages(4);
-  suspect_embedding(lab, stages[0]);
   suspect_activations(lab, stages[0]);
   suspect_norms(lab, stages[0]);
+  suspect_embedding(lab, stages[0]);
   suspect_masks(lab, stages[0]);
   suspect_scores(lab, stages[0]);
   suspect_rotations(lab, stages[0]);
@@ -49,7 +52,6 @@ std::vector<CauseSearch::Trial> CauseSearch::try_all(const Hypotheses& stage, co
                       .says = scalar.name + " is " + fmt::format("{:.4g}", fit.value) + " rather than " +
                               fmt::format("{:.4g}", scalar.ours),
                       .after = fit.error,
-                      .approximate = false,
                       .apply = [apply = scalar.apply, value = fit.value](BlockSetup& setup) { apply(setup, value); }});
   }
   for (const Variant& variant : stage.variants) {
@@ -57,15 +59,16 @@ std::vector<CauseSearch::Trial> CauseSearch::try_all(const Hypotheses& stage, co
     variant.apply(setup);
     const double after = lab_.error(setup);
     if (!(after < before)) continue;
-    trials.push_back({variant.site, variant.kind, variant.says, after, variant.approximate, variant.apply});
+    trials.push_back(
+        {variant.site, variant.kind, variant.says, after, variant.approximate, variant.alone, variant.apply});
   }
   return trials;
 }
 
-const CauseSearch::Trial* CauseSearch::proved(const std::vector<Trial>& trials, double before,
+const CauseSearch::Trial* CauseSearch::proved(const std::vector<Trial>& trials, double before, double rounded_clear,
                                               const Trial*& other) const {
   const auto fits = [&](const Trial& trial) {
-    if (trial.approximate) return trial.after * kClearRounded < before;
+    if (trial.approximate) return trial.after * rounded_clear < before;
     return trial.after <= kHonest * lab_.noise() && trial.after * kClear < before;
   };
   const Trial* best = nullptr;
@@ -93,16 +96,23 @@ std::vector<Finding> CauseSearch::run() {
   for (const Hypotheses& stage : stages) {
     std::vector<Trial> trials = try_all(stage, lab_.base(), before_);
     const Trial* other = nullptr;
-    const Trial* best = proved(trials, before_, other);
+    const Trial* best = proved(trials, before_, kClearRounded, other);
     if (best != nullptr) return {finding(*best, before_, other)};
     singles.insert(singles.end(), std::make_move_iterator(trials.begin()), std::make_move_iterator(trials.end()));
   }
   std::ranges::stable_sort(singles, {}, &Trial::after);
   if (!singles.empty()) nearest_ = finding(singles.front(), before_, nullptr);
-  return pairs(std::move(singles), stages);
+  std::vector<Finding> two = pairs(singles, stages);
+  if (!two.empty()) return two;
+  std::erase_if(singles, [](const Trial& trial) { return !trial.approximate; });
+  const Trial* other = nullptr;
+  if (const Trial* part = proved(singles, before_, kPartRounded, other)) return {finding(*part, before_, nullptr)};
+  return {};
 }
 
 std::vector<Finding> CauseSearch::pairs(std::vector<Trial> singles, const std::vector<Hypotheses>& stages) const {
+  std::erase_if(
+      singles, [&](const Trial& trial) { return trial.alone || trial.approximate || trial.after > kLarger * before_; });
   if (singles.size() > kMostPartners) singles.resize(kMostPartners);
   for (const Trial& first : singles) {
     BlockSetup base = lab_.base();
@@ -110,7 +120,7 @@ std::vector<Finding> CauseSearch::pairs(std::vector<Trial> singles, const std::v
     for (std::size_t stage = 0; stage + 1 < stages.size(); ++stage) {
       const std::vector<Trial> trials = try_all(stages[stage], base, first.after);
       const Trial* other = nullptr;
-      const Trial* second = proved(trials, first.after, other);
+      const Trial* second = proved(trials, first.after, kSecondRounded, other);
       if (second == nullptr) continue;
       return {finding(first, before_, nullptr), finding(*second, first.after, other)};
     }

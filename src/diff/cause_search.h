@@ -32,13 +32,15 @@ class CauseSearch {
   struct Trial {
     std::string site, kind, says;
     double after = 0;
-    bool approximate = false;
+    bool approximate = false, alone = false;
     std::function<void(BlockSetup&)> apply;
   };
   /// Tries all of `stage` on top of `base`.
   [[nodiscard]] std::vector<Trial> try_all(const Hypotheses& stage, const BlockSetup& base, double before) const;
-  /// The proved trial to be named, or null; `other` is a second one that fits as well.
-  [[nodiscard]] const Trial* proved(const std::vector<Trial>& trials, double before, const Trial*& other) const;
+  /// The proved trial to be named, or null; `other` is a second one that fits as well. Those that round count as proved
+  /// when they leave less than 1 / `rounded_clear` of the error.
+  [[nodiscard]] const Trial* proved(const std::vector<Trial>& trials, double before, double rounded_clear,
+                                    const Trial*& other) const;
   [[nodiscard]] std::vector<Finding> pairs(std::vector<Trial> singles, const std::vector<Hypotheses>& stages) const;
   [[nodiscard]] Finding finding(const Trial& trial, double before, const Trial* other) const;
 

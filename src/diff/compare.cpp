@@ -1,13 +1,13 @@
 #include "diff/compare.h"
 
 #include <algorithm>
-#include <cmath>
 #include <map>
 
 #include "base/try.h"
 #include "diff/chain.h"
 #include "diff/noise.h"
 #include "diff/site_choice.h"
+#include "diff/site_sums.h"
 #include "diff/suspects.h"
 #include "diff/undecided.h"
 #include "diff/verdict.h"
@@ -22,23 +22,6 @@ constexpr std::size_t kSuspectTokens = 128;
 constexpr double kBeyondDoubt = 1000;  // times a floor that another input would not lift to that
 
 using Blocks = std::vector<std::vector<SideBlock>>;
-
-/// An error that grows token by token, and where its worst token stands.
-struct Sum {
-  explicit Sum(DType grid) : difference(grid) {}
-  DifferenceSum difference;
-  double worst = 0;
-  std::int64_t row = -1, position = -1;
-  double add(std::span<const double> a, std::span<const double> b, std::int64_t number, std::int64_t token) {
-    const double error = difference.add(a, b);
-    if (error > worst) {
-      worst = error;
-      row = number;
-      position = token;
-    }
-    return error;
-  }
-};
 
 class Comparison {
  public:
@@ -58,7 +41,7 @@ class Comparison {
     report_.times = kNoiseTimes;
     report_.token_times = kTokenTimes;
     LAYERSCOPE_ASSIGN(SiteChoice choice, choose_sites(a_, b_, options_.layers, options_.sites));
-    LAYERSCOPE_ASSIGN(Alignment aligned, align(a_, b_, options_.texts, options_.tokenize));
+    LAYERSCOPE_ASSIGN(AlignedRows aligned, align(a_, b_, options_.texts, options_.tokenize));
     take(aligned);
     if (choice.incomparable.empty() && pairs_.empty() && report_.ids_equal)
       choice.incomparable = "they have no row in common";
@@ -103,7 +86,7 @@ class Comparison {
     return words;
   }
 
-  void take(Alignment& aligned) {
+  void take(AlignedRows& aligned) {
     pairs_ = std::move(aligned.pairs);
     report_.ids_equal = aligned.ids_equal;
     report_.causes = aligned.causes;
@@ -128,10 +111,9 @@ class Comparison {
     const bool a_coarser = unit_roundoff(stored_a) > unit_roundoff(stored_b);
     for (const SideSite& site : sites_) {
       names_.push_back(site.name);
-      sums_.emplace_back(a_coarser ? stored_a : stored_b);
-      local_.emplace_back(DType::kF32);
       report_.sites.push_back({.site = site.name, .stack = site.stack, .hf_index = site.hf_index, .width = site.width});
     }
+    sums_.emplace(names_, a_coarser ? stored_a : stored_b);
     known_ = names_;
     if (model_ == nullptr) return;
     // What the live side's blocks can start from, besides the sites that are compared.
@@ -192,19 +174,17 @@ class Comparison {
       begin_text(pairs[i]);
       for (std::size_t s = 0; s < names_.size(); ++s) {
         const int block = model_ == nullptr ? 0 : block_of_site(model_->sites(), names_[s]);
-        LAYERSCOPE_TRY(
-            add_row(i, s, a[i][s], b[i][s], pairs[i], [&](std::size_t t) { return undecided.counts(i, t, block); }));
+        const auto counts = [&](std::size_t t) { return undecided.counts(i, t, block); };
+        LAYERSCOPE_TRY(sums_->add(s, a[i][s], b[i][s], counts, report_.texts.back()));
       }
     }
     for (const ChainLink& link : chain_) {
       LAYERSCOPE_ASSIGN(const Blocks own, run_link(*model_, link, rows, others, known_, live));
       for (std::size_t o = 0; o < link.outputs.size(); ++o) {
         const std::size_t s = index_of(names_, link.outputs[o]);
-        const int block = block_of_site(model_->sites(), names_[s]);
         for (std::size_t i = 0; i < pairs.size(); ++i) {
-          LAYERSCOPE_TRY(add_local(
-              s, own[i][o], others[i][s], rows[i].number, report_.texts[first_text + i],
-              [&](std::size_t t) { return undecided.counts_alone(i, t, link.experts ? link.block : block); }));
+          const auto counts = [&](std::size_t t) { return undecided.counts_alone(i, t, link.block); };
+          LAYERSCOPE_TRY(sums_->add_alone(s, own[i][o], others[i][s], counts, report_.texts[first_text + i]));
         }
       }
     }
@@ -233,89 +213,8 @@ class Comparison {
     return std::to_string(id);
   }
 
-  template <class Counts>
-  Status add_row(std::size_t, std::size_t s, const SideBlock& whole_a, const SideBlock& whole_b, const RowPair& pair,
-                 const Counts& counts) {
-    SideBlock picked;
-    const SideBlock* a = &whole_a;
-    const SideBlock* b = &whole_b;
-    if (a->positions.empty() != b->positions.empty()) {  // one of them kept some positions only
-      const SideBlock& few = a->positions.empty() ? *b : *a;
-      const SideBlock& all = a->positions.empty() ? *a : *b;
-      picked = {.rows = few.rows, .width = all.width};
-      for (const std::int32_t position : few.positions) {
-        if (position < 0 || position >= all.rows) return shape_error(s, pair, *a, *b);
-        const auto from = all.values.begin() + position * all.width;
-        picked.values.insert(picked.values.end(), from, from + all.width);
-      }
-      (a->positions.empty() ? a : b) = &picked;
-    }
-    if (a->rows != b->rows || a->width != b->width || a->values.size() != b->values.size())
-      return shape_error(s, pair, *a, *b);
-    const auto width = static_cast<std::size_t>(b->width);
-    DiffText& text = report_.texts.back();
-    double difference = 0, size = 0;
-    for (std::size_t t = 0; t < static_cast<std::size_t>(b->rows); ++t) {
-      const auto of_a = std::span(a->values).subspan(t * width, width),
-                 of_b = std::span(b->values).subspan(t * width, width);
-      double error = 0;
-      if (counts(t)) {
-        error = sums_[s].add(of_a, of_b, pair.b.number, static_cast<std::int64_t>(t));
-        for (std::size_t j = 0; j < width; ++j) {
-          difference += (of_a[j] - of_b[j]) * (of_a[j] - of_b[j]);
-          size += of_b[j] * of_b[j];
-        }
-      }
-      if (!text.token_errors.empty()) text.token_errors[s].push_back(error);
-    }
-    text.rel_l2[s] = difference == 0 ? 0 : std::sqrt(difference / size);
-    return {};
-  }
-
-  template <class Counts>
-  Status add_local(std::size_t s, const SideBlock& own, const SideBlock& others, std::int64_t number, DiffText& text,
-                   const Counts& counts) {
-    if (own.rows != others.rows || own.width != others.width)
-      return Error{ErrorCode::kRuntime, other().path() + ": site " + names_[s] + " of row " + std::to_string(number) +
-                                            " has another shape than the model's"};
-    has_local_.resize(names_.size());
-    has_local_[s] = true;
-    const auto width = static_cast<std::size_t>(own.width);
-    for (std::size_t t = 0; t < static_cast<std::size_t>(own.rows); ++t) {
-      double error = 0;
-      if (counts(t))
-        error = local_[s].add(std::span(own.values).subspan(t * width, width),
-                              std::span(others.values).subspan(t * width, width), number, static_cast<std::int64_t>(t));
-      if (!text.token_errors.empty()) text.token_errors[s][t] = error;
-    }
-    return {};
-  }
-
-  Error shape_error(std::size_t s, const RowPair& pair, const SideBlock& a, const SideBlock& b) const {
-    const auto shape = [](const SideBlock& block) {
-      return "[" + std::to_string(block.rows) + ", " + std::to_string(block.width) + "]";
-    };
-    return Error{ErrorCode::kRuntime, "site " + names_[s] + " of row " + std::to_string(pair.b.number) + " is " +
-                                          shape(a) + " in " + a_.path() + " and " + shape(b) + " in " + b_.path()};
-  }
-
   void finish_sites() {
-    has_local_.resize(names_.size());
-    for (std::size_t s = 0; s < names_.size(); ++s) {
-      DiffSite& site = report_.sites[s];
-      site.error = sums_[s].difference.result();
-      site.worst_row = sums_[s].row;
-      site.worst_position = sums_[s].position;
-      // The embedding reads tokens: its error is its own.
-      const bool start = model_ != nullptr && site.hf_index == 0 && !has_local_[s];
-      if (!has_local_[s] && !start) continue;
-      const Sum& sum = start ? sums_[s] : local_[s];
-      const Difference local = sum.difference.result();
-      site.local = local.rel_l2;
-      site.local_token = local.worst_token_rel;
-      site.local_row = sum.row;
-      site.local_position = sum.position;
-    }
+    sums_->fill(report_.sites, model_ != nullptr);
     if (aside_ > 0)
       report_.notes.push_back(std::to_string(aside_) + " of " + std::to_string(report_.tokens) +
                               " tokens were set aside where a router chooses between experts by less than rounding");
@@ -412,7 +311,7 @@ class Comparison {
   }
 
   /// Other tokens come before everything else that differs.
-  void point_at_tokens(const Alignment& aligned) {
+  void point_at_tokens(const AlignedRows& aligned) {
     if (report_.ids_equal || report_.first) return;
     report_.first = {.site = report_.causes.front().site, .row = aligned.row, .token = aligned.token};
     if (const SideSite* site = find_site(a_, report_.first->site)) report_.first->hf_index = site->hf_index;
@@ -438,8 +337,7 @@ class Comparison {
   std::vector<std::string> names_;  // of the sites that are compared,
   std::vector<std::string> known_;  // and behind them those that blocks start from
   std::vector<ChainLink> chain_;
-  std::vector<Sum> sums_, local_;
-  std::vector<bool> has_local_;
+  std::optional<SiteSums> sums_;
   std::int64_t aside_ = 0;
   std::unique_ptr<NoiseMeter> meter_;  // of the live side; null without one
 };

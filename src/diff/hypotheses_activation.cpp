@@ -52,8 +52,7 @@ void suspect_activations(const BlockLab& lab, Hypotheses& out) {
            .kind = "activation",
            .says = "xielu with its learned values in " + std::string(mlp.xielu->narrow ? "f32" : "bf16"),
            .apply = [s](BlockSetup& setup) {
-             bool& narrow = mixer_of<Mlp>(setup, s).xielu->narrow;
-             narrow = !narrow;
+             if (auto& xielu = mixer_of<Mlp>(setup, s).xielu) xielu->narrow = !xielu->narrow;
            }});
     }
   });

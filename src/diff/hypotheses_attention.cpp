@@ -1,3 +1,4 @@
+#include <algorithm>
 #include <cmath>
 
 #include "diff/hypotheses.h"
@@ -13,6 +14,12 @@ void add_spec(Hypotheses& out, std::size_t s, const std::string& site, const cha
       {.site = site, .kind = kind, .says = says, .apply = [s, apply = std::move(apply)](BlockSetup& setup) {
          apply(mixer_of<Attention>(setup, s));
        }});
+}
+
+// The term of relative positions, where a setup still has one of that form.
+template <class Term, class F>
+void change_term(Attention& attention, F&& f) {
+  if (Term* term = std::get_if<Term>(&attention.score)) f(*term);
 }
 
 void suspect_scale(std::size_t s, const Step& step, const Attention& attention, std::int64_t width, Hypotheses& out) {
@@ -31,7 +38,7 @@ void suspect_scale(std::size_t s, const Step& step, const Attention& attention, 
        }});
 }
 
-void suspect_terms(const BlockLab& lab, std::size_t s, const Step& step, const Attention& attention, Hypotheses& out) {
+void suspect_terms(std::size_t s, const Step& step, const Attention& attention, Hypotheses& out) {
   const std::string probs = step.slot + ".probs";
   if (attention.softcap) {
     add_spec(out, s, probs, "scale", "the scores are not capped", [](Attention& a) { a.softcap.reset(); });
@@ -68,20 +75,23 @@ void suspect_terms(const BlockLab& lab, std::size_t s, const Step& step, const A
          .apply = [slot = step.slot](BlockSetup& setup) { setup.attentions[slot].bias_scaled = true; }});
   }
   if (std::holds_alternative<Alibi>(attention.score)) {
-    add_spec(out, s, probs, "positions", "the slopes' heads are in reverse order", [](Attention& a) {
-      std::reverse(std::get<Alibi>(a.score).slopes.begin(), std::get<Alibi>(a.score).slopes.end());
-    });
+    add_spec(out, s, probs, "positions", "the slopes' heads are in reverse order",
+             [](Attention& a) { change_term<Alibi>(a, [](Alibi& alibi) { std::ranges::reverse(alibi.slopes); }); });
     for (const double factor : {0.5, 2.0, -1.0}) {
       add_spec(out, s, probs, "positions", "the slopes are " + number_text(factor) + " times ours",
                [factor](Attention& a) {
-                 for (float& slope : std::get<Alibi>(a.score).slopes) slope *= static_cast<float>(factor);
+                 change_term<Alibi>(a, [factor](Alibi& alibi) {
+                   for (float& slope : alibi.slopes) slope *= static_cast<float>(factor);
+                 });
                });
     }
     add_spec(out, s, probs, "positions", "the slopes are those of other powers",
              [heads = attention.heads](Attention& a) {
-               std::vector<float>& slopes = std::get<Alibi>(a.score).slopes;
-               for (std::size_t h = 0; h < slopes.size(); ++h)
-                 slopes[h] = static_cast<float>(std::exp2(-8.0 * static_cast<double>(h) / static_cast<double>(heads)));
+               change_term<Alibi>(a, [heads](Alibi& alibi) {
+                 for (std::size_t h = 0; h < alibi.slopes.size(); ++h)
+                   alibi.slopes[h] =
+                       static_cast<float>(std::exp2(-8.0 * static_cast<double>(h) / static_cast<double>(heads)));
+               });
              });
   }
   if (const auto* buckets = std::get_if<BucketBias>(&attention.score)) {
@@ -89,15 +99,16 @@ void suspect_terms(const BlockLab& lab, std::size_t s, const Step& step, const A
              buckets->bidirectional ? "relative positions count in one direction only"
                                     : "relative positions count in both directions",
              [](Attention& a) {
-               bool& both = std::get<BucketBias>(a.score).bidirectional;
-               both = !both;
+               change_term<BucketBias>(a, [](BucketBias& bias) { bias.bidirectional = !bias.bidirectional; });
              });
     for (const std::int64_t reach :
          {buckets->max_distance / 2, buckets->max_distance * 2, buckets->buckets, buckets->max_distance - 1}) {
       add_spec(out, s, probs, "positions",
                "the buckets of relative positions reach " + std::to_string(reach) + " rather than " +
                    std::to_string(buckets->max_distance),
-               [reach](Attention& a) { std::get<BucketBias>(a.score).max_distance = reach; });
+               [reach](Attention& a) {
+                 change_term<BucketBias>(a, [reach](BucketBias& bias) { bias.max_distance = reach; });
+               });
     }
     out.variants.push_back(
         {.site = probs,
@@ -110,6 +121,7 @@ void suspect_terms(const BlockLab& lab, std::size_t s, const Step& step, const A
                             .says = "the heads of the table of relative positions are in reverse order",
                             .apply = [own](BlockSetup& setup) {
                               SlotValues* table = setup.change(own);
+                              if (table == nullptr) return;
                               for (std::int64_t row = 0; row < table->outputs; ++row)
                                 std::reverse(table->values.begin() + row * table->inputs,
                                              table->values.begin() + (row + 1) * table->inputs);
@@ -117,13 +129,14 @@ void suspect_terms(const BlockLab& lab, std::size_t s, const Step& step, const A
   }
   if (const auto* relative = std::get_if<Disentangled>(&attention.score)) {
     if (relative->content_to_position)
-      add_spec(out, s, probs, "positions", "the term from contents to positions is left out",
-               [](Attention& a) { std::get<Disentangled>(a.score).content_to_position = false; });
+      add_spec(out, s, probs, "positions", "the term from contents to positions is left out", [](Attention& a) {
+        change_term<Disentangled>(a, [](Disentangled& term) { term.content_to_position = false; });
+      });
     if (relative->position_to_content)
-      add_spec(out, s, probs, "positions", "the term from positions to contents is left out",
-               [](Attention& a) { std::get<Disentangled>(a.score).position_to_content = false; });
+      add_spec(out, s, probs, "positions", "the term from positions to contents is left out", [](Attention& a) {
+        change_term<Disentangled>(a, [](Disentangled& term) { term.position_to_content = false; });
+      });
   }
-  (void)lab;
 }
 
 void suspect_heads(const Step& step, const Attention& attention, Hypotheses& out) {
@@ -146,7 +159,7 @@ void suspect_heads(const Step& step, const Attention& attention, Hypotheses& out
 void suspect_scores(const BlockLab& lab, Hypotheses& out) {
   for_each_mixer<Attention>(lab, [&](std::size_t s, const Step& step, const Attention& attention) {
     suspect_scale(s, step, attention, lab.width(), out);
-    suspect_terms(lab, s, step, attention, out);
+    suspect_terms(s, step, attention, out);
     suspect_heads(step, attention, out);
   });
 }

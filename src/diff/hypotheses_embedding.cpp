@@ -20,26 +20,27 @@ void suspect_positions(const BlockLab& lab, const PositionTable& positions, Hypo
   if (any) {
     add(out, "positions", "positions are counted from the padding on the left", [extents](BlockSetup& setup) {
       setup.extents = extents;
-      if (setup.stack.embedding.positions->skipped_id) setup.stack.embedding.positions->skipped_id = -1;
+      if (auto& table = setup.stack.embedding.positions; table && table->skipped_id) table->skipped_id = -1;
     });
   }
   for (const std::int64_t shift : {1, -1, 2, -2}) {
     add(out, "positions", "positions are off by " + std::to_string(shift), [shift](BlockSetup& setup) {
-      PositionTable& table = *setup.stack.embedding.positions;
-      table.offset += shift;
+      if (auto& table = setup.stack.embedding.positions) table->offset += shift;
     });
   }
   if (positions.offset != 0)
     add(out, "positions", "positions begin at row 0 of their table rather than " + std::to_string(positions.offset),
         [](BlockSetup& setup) {
-          setup.stack.embedding.positions->offset = 0;
-          setup.stack.embedding.positions->skipped_id.reset();
+          auto& table = setup.stack.embedding.positions;
+          if (!table) return;
+          table->offset = 0;
+          table->skipped_id.reset();
         });
   add(out, "positions", "position embeddings are left out",
       [](BlockSetup& setup) { setup.stack.embedding.positions.reset(); });
   add(out, "positions", "every token stands at the first position", [](BlockSetup& setup) {
     SlotValues* table = setup.change("embed.position.weight");
-    if (table == nullptr) return;
+    if (table == nullptr || !setup.stack.embedding.positions) return;
     const auto width = table->inputs;
     const std::vector<float> first(table->values.begin() + setup.stack.embedding.positions->offset * width,
                                    table->values.begin() + (setup.stack.embedding.positions->offset + 1) * width);
@@ -48,17 +49,19 @@ void suspect_positions(const BlockLab& lab, const PositionTable& positions, Hypo
   });
   if (positions.computed)
     add(out, "positions", "the sines and cosines of positions follow the other rule", [](BlockSetup& setup) {
-      Sinusoid& rule = *setup.stack.embedding.positions->computed;
-      rule = rule == Sinusoid::kEndpointRates ? Sinusoid::kInterleavedRates : Sinusoid::kEndpointRates;
+      auto& table = setup.stack.embedding.positions;
+      if (!table || !table->computed) return;
+      table->computed =
+          *table->computed == Sinusoid::kEndpointRates ? Sinusoid::kInterleavedRates : Sinusoid::kEndpointRates;
     });
   if (lab.base().stack.embedding.norm)
     add(out, "norm", "positions join on the other side of the embedding's norm", [](BlockSetup& setup) {
-      bool& behind = setup.stack.embedding.positions->behind_norm;
-      behind = !behind;
+      if (auto& table = setup.stack.embedding.positions) table->behind_norm = !table->behind_norm;
     });
   if (positions.skipped_id)
-    add(out, "positions", "padding ids within a row count as positions",
-        [](BlockSetup& setup) { setup.stack.embedding.positions->skipped_id = -1; });
+    add(out, "positions", "padding ids within a row count as positions", [](BlockSetup& setup) {
+      if (auto& table = setup.stack.embedding.positions) table->skipped_id = -1;
+    });
 }
 
 void suspect_types(const BlockLab& lab, const Embedding& embedding, Hypotheses& out) {
@@ -103,8 +106,9 @@ void suspect_embedding(const BlockLab& lab, Hypotheses& out) {
   if (embedding.tasks > 0)
     add(out, "tokens", "the task's embedding is left out", [](BlockSetup& setup) { setup.stack.embedding.tasks = 0; });
   if (embedding.projection && embedding.projection->bias)
-    add(out, "bias", "the embedding's projection has no bias",
-        [](BlockSetup& setup) { setup.stack.embedding.projection->bias = false; });
+    add(out, "bias", "the embedding's projection has no bias", [](BlockSetup& setup) {
+      if (auto& projection = setup.stack.embedding.projection) projection->bias = false;
+    });
 }
 
 }  // namespace layerscope

@@ -24,13 +24,23 @@ void add_extents(const BlockLab& lab, Hypotheses& out, const std::string& site, 
       {.site = site, .kind = "mask", .says = says, .apply = [extents](BlockSetup& setup) { setup.extents = extents; }});
 }
 
-void suspect_padding(const BlockLab& lab, const std::string& site, bool causal, Hypotheses& out) {
+void suspect_padding(const BlockLab& lab, const Step& step, Hypotheses& out) {
+  const std::string site = step.slot + ".probs";
   using Row = BlockEvidence::Row;
   const auto padded = [](const Row& row) { return row.left_padding + row.right_padding > 0; };
   add_extents(lab, out, site, "padding is attended to", [](RowExtent& extent, const Row& row) {
     extent.left = row.left_padding;
     extent.right = row.right_padding;
   });
+  if (!out.variants.empty() && out.variants.back().says == "padding is attended to") {
+    Variant open = out.variants.back();
+    open.says = "padding is attended to from everywhere, beyond the window too";
+    open.apply = [padded = open.apply, slot = step.slot](BlockSetup& setup) {
+      padded(setup);
+      setup.attentions[slot].open_padding = true;
+    };
+    out.variants.push_back(std::move(open));
+  }
   add_extents(lab, out, site, "the first padding token behind a row is attended to",
               [](RowExtent& extent, const Row& row) { extent.right = row.right_padding > 0 ? 1 : 0; });
   add_extents(lab, out, site, "the last padding token before a row is attended to",
@@ -55,7 +65,6 @@ void suspect_padding(const BlockLab& lab, const std::string& site, bool causal, 
               [](RowExtent& extent, const Row& row) { extent.hidden_last = row.ids.size() > 1 ? 1 : 0; });
   add_extents(lab, out, site, "the first token of every row is masked",
               [](RowExtent& extent, const Row& row) { extent.hidden_first = row.ids.size() > 1 ? 1 : 0; });
-  (void)causal;
 }
 
 void suspect_reach(std::size_t s, const Step& step, const Attention& attention, const BlockLab& lab, Hypotheses& out) {
@@ -71,6 +80,8 @@ void suspect_reach(std::size_t s, const Step& step, const Attention& attention, 
   if (causal) {
     add("tokens see one token ahead (the causal mask is off by one)", [](AttentionChange& c) { c.right = 1; });
     add("tokens do not see themselves (the causal mask is off by one)",
+        [](AttentionChange& c) { c.right = -1, c.blind_sees_itself = true; });
+    add("tokens do not see themselves (the causal mask is off by one), and the first one sees all",
         [](AttentionChange& c) { c.right = -1, c.blind_sees_all = true; });
     add("tokens do not see themselves (the causal mask is off by one)", [](AttentionChange& c) { c.right = -1; });
     out.variants.push_back(
@@ -120,7 +131,7 @@ void suspect_masks(const BlockLab& lab, Hypotheses& out) {
   for_each_mixer<Attention>(lab, [&](std::size_t s, const Step& step, const Attention& attention) {
     if (attention.keys == KeySource::kEncoder) return;
     suspect_reach(s, step, attention, lab, out);
-    if (!padding) suspect_padding(lab, step.slot + ".probs", attention.keys == KeySource::kSelfCausal, out);
+    if (!padding) suspect_padding(lab, step, out);
     padding = true;
   });
 }

@@ -2,6 +2,7 @@
 #include <functional>
 
 #include "diff/hypotheses.h"
+#include "diff/slot_changes.h"
 
 namespace layerscope {
 namespace {
@@ -49,6 +50,12 @@ std::vector<Place> places(const BlockLab& lab) {
   return all;
 }
 
+// The norm of a setup, where it still has one there.
+Norm* norm_of(BlockSetup& setup, const Find& find) {
+  std::optional<Norm>* norm = find(setup);
+  return norm->has_value() ? &**norm : nullptr;
+}
+
 std::string slot_of(const Place& place) {
   return place.module == "top" || place.module == "embed.norm" ? place.module : "block.0." + place.module;
 }
@@ -60,7 +67,7 @@ void suspect_epsilon(const Place& place, Hypotheses& out) {
                          .ours = place.norm.epsilon,
                          .tried = {1e-5, 1e-6, 1e-12, 1e-8, 0, 1e-7, 1e-4, 1e-3, 1e-2, 0.1},
                          .apply = [find = place.find](BlockSetup& setup, double value) {
-                           (*find(setup))->epsilon = static_cast<float>(value);
+                           if (Norm* norm = norm_of(setup, find)) norm->epsilon = static_cast<float>(value);
                          }});
 }
 
@@ -73,14 +80,27 @@ void suspect_parameters(const Place& place, Hypotheses& out) {
   add(kind, place.what + " is left out", [find](BlockSetup& setup) { find(setup)->reset(); });
   const bool layer = place.norm.kind == NormKind::kLayer;
   add(kind, place.what + (layer ? " does not subtract the mean (RMS)" : " subtracts the mean"),
-      [find, layer](BlockSetup& setup) { (*find(setup))->kind = layer ? NormKind::kRms : NormKind::kLayer; });
+      [find, layer](BlockSetup& setup) {
+        if (Norm* norm = norm_of(setup, find)) norm->kind = layer ? NormKind::kRms : NormKind::kLayer;
+      });
   if (place.norm.weight) {
     add(kind, place.what + (place.norm.offset != 0 ? " does not add 1 to its weights" : " adds 1 to its weights"),
-        [find](BlockSetup& setup) { (*find(setup))->offset = (*find(setup))->offset != 0 ? 0.0F : 1.0F; });
-    add(kind, place.what + " has no weights", [find](BlockSetup& setup) { (*find(setup))->weight = false; });
+        [find](BlockSetup& setup) {
+          if (Norm* norm = norm_of(setup, find)) norm->offset = norm->offset != 0 ? 0.0F : 1.0F;
+        });
+    add(kind, place.what + " has no weights",
+        [slot = slot_of(place) + ".weight", one = 1 - place.norm.offset](BlockSetup& setup) {
+          fill(setup, slot, one);
+        });
+    if (place.norm.bias)
+      add(kind, place.what + " has neither weights nor biases", [find](BlockSetup& setup) {
+        if (Norm* norm = norm_of(setup, find)) norm->weight = false;
+      });
   }
   if (place.norm.bias)
-    add("bias", place.what + " has no bias", [find](BlockSetup& setup) { (*find(setup))->bias = false; });
+    add("bias", place.what + " has no bias", [find](BlockSetup& setup) {
+      if (Norm* norm = norm_of(setup, find)) norm->bias = false;
+    });
   if (place.norm.weight && place.norm.bias) {
     add("weights", place.what + " has its weights and biases exchanged", [slot = slot_of(place)](BlockSetup& setup) {
       std::swap(setup.weights[slot + ".weight"], setup.weights[slot + ".bias"]);
@@ -181,14 +201,21 @@ void suspect_head_norms(const BlockLab& lab, Hypotheses& out) {
                              .ours = norm.epsilon,
                              .tried = {1e-5, 1e-6, 1e-12, 1e-8, 0, 1e-4, 1e-3, 1e-2},
                              .apply = [s, member](BlockSetup& setup, double value) {
-                               (mixer_of<Attention>(setup, s).*member)->norm.epsilon = static_cast<float>(value);
+                               auto& changed = mixer_of<Attention>(setup, s).*member;
+                               if (changed) changed->norm.epsilon = static_cast<float>(value);
                              }});
       const bool layer = norm.kind == NormKind::kLayer;
       add(letter, "qk_norm", what + (layer ? " does not subtract the mean" : " subtracts the mean"),
-          [member, layer](Attention& a) { (a.*member)->norm.kind = layer ? NormKind::kRms : NormKind::kLayer; });
+          [member, layer](Attention& a) {
+            if (a.*member) (a.*member)->norm.kind = layer ? NormKind::kRms : NormKind::kLayer;
+          });
       add(letter, "qk_norm", what + (norm.offset != 0 ? " does not add 1 to its weights" : " adds 1 to its weights"),
-          [member](Attention& a) { (a.*member)->norm.offset = (a.*member)->norm.offset != 0 ? 0.0F : 1.0F; });
-      add(letter, "qk_norm", what + " has no weights", [member](Attention& a) { (a.*member)->norm.weight = false; });
+          [member](Attention& a) {
+            if (a.*member) (a.*member)->norm.offset = (a.*member)->norm.offset != 0 ? 0.0F : 1.0F;
+          });
+      add(letter, "qk_norm", what + " has no weights", [member](Attention& a) {
+        if (a.*member) (a.*member)->norm.weight = false;
+      });
     }
     if (!attention.q_norm || !attention.k_norm) return;
     out.scalars.push_back({.site = step.slot + ".q",
@@ -198,7 +225,8 @@ void suspect_head_norms(const BlockLab& lab, Hypotheses& out) {
                            .tried = {1e-5, 1e-6, 1e-12, 1e-8, 0, 1e-4, 1e-3, 1e-2},
                            .apply = [s](BlockSetup& setup, double value) {
                              Attention& a = mixer_of<Attention>(setup, s);
-                             a.q_norm->norm.epsilon = a.k_norm->norm.epsilon = static_cast<float>(value);
+                             if (a.q_norm) a.q_norm->norm.epsilon = static_cast<float>(value);
+                             if (a.k_norm) a.k_norm->norm.epsilon = static_cast<float>(value);
                            }});
     out.variants.push_back({.site = step.slot + ".q",
                             .kind = "weights",
@@ -225,7 +253,9 @@ void suspect_norms(const BlockLab& lab, Hypotheses& out) {
                            .ours = norms.front().norm.epsilon,
                            .tried = {1e-5, 1e-6, 1e-12, 1e-8, 0, 1e-4, 1e-3, 1e-2},
                            .apply = [norms](BlockSetup& setup, double value) {
-                             for (const Place& place : norms) (*place.find(setup))->epsilon = static_cast<float>(value);
+                             for (const Place& place : norms) {
+                               if (Norm* norm = norm_of(setup, place.find)) norm->epsilon = static_cast<float>(value);
+                             }
                            }});
   }
   for (const Place& place : norms) suspect_parameters(place, out);

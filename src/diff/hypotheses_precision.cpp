@@ -1,3 +1,5 @@
+#include <string_view>
+
 #include "diff/hypotheses.h"
 
 namespace layerscope {
@@ -16,7 +18,23 @@ bool is_matrix(const std::string& slot, const SlotValues& values) {
 // Which product a slot's matrix belongs to, and the site behind it.
 struct Product {
   std::string slot, module, site;
+  std::int64_t first = 0, count = 0;  // its outputs among the module's
 };
+
+// Where the outputs of a slot begin in a product of several matrices.
+std::int64_t outputs_before(const BlockLab& lab, const std::string& at, const std::string& leaf) {
+  std::int64_t before = 0;
+  const auto skip = [&](std::initializer_list<const char*> parts) {
+    for (const char* part : parts) {
+      const auto found = lab.base().weights.find(at + part + ".weight");
+      if (found != lab.base().weights.end()) before += found->second->outputs;
+    }
+  };
+  if (leaf == "k") skip({"q"});
+  if (leaf == "v") skip({"q", "k"});
+  if (leaf == "up") skip({"gate"});
+  return before;
+}
 
 std::vector<Product> products(const BlockLab& lab) {
   std::vector<Product> all;
@@ -38,7 +56,11 @@ std::vector<Product> products(const BlockLab& lab) {
         if (mixer != nullptr && mixer->keys == KeySource::kEncoder) module = "memory";
       }
       if (leaf.find("experts.") != std::string::npos) continue;
-      all.push_back({slot, step.slot + "." + module, step.slot + "." + site});
+      std::int64_t first = outputs_before(lab, at, leaf);
+      if (module == "memory") first -= lab.base().weights.at(at + "q.weight")->outputs;
+      const bool part = module == "in" || module == "memory";
+      all.push_back(
+          {slot, step.slot + "." + module, step.slot + "." + site, part ? first : 0, part ? values->outputs : 0});
     }
   });
   return all;
@@ -64,16 +86,27 @@ void suspect_products(const BlockLab& lab, Rounding rounding, Hypotheses& out) {
             std::string bias = product.slot;
             bias.replace(bias.size() - 6, 6, "bias");
             if (output) round_slot(setup, bias, rounding);
-            setup.products[product.module].input = rounding;
-            if (output) setup.products[product.module].output = rounding;
+            setup.products[product.module] = {.input = rounding,
+                                              .output = output ? rounding : Rounding::kNone,
+                                              .first = product.first,
+                                              .count = product.count};
           });
     }
+    add(out, product.site, "the result of the product with " + what + " is rounded to " + name,
+        [product, rounding](BlockSetup& setup) {
+          setup.products[product.module] = {.output = rounding, .first = product.first, .count = product.count};
+        });
+    add(out, product.site, "the input of the product with " + what + " is rounded to " + name,
+        [product, rounding](BlockSetup& setup) {
+          setup.products[product.module] = {.input = rounding, .first = product.first, .count = product.count};
+        });
   }
 }
 
 // Everything that runs in a narrow type under automatic mixed precision, or all of it.
 struct Whole {
-  bool inputs = false, outputs = false, attention = false, norms = false, stream = false;
+  bool inputs = false, outputs = false, attention = false, probabilities = false, scores = false, norms = false,
+       stream = false;
 };
 
 void apply_whole(const BlockLab& lab, BlockSetup& setup, const std::string& only, Rounding rounding,
@@ -92,13 +125,16 @@ void apply_whole(const BlockLab& lab, BlockSetup& setup, const std::string& only
     if (!only.empty() && step.slot != only) continue;
     if (whole.attention && std::holds_alternative<Attention>(step.mixer)) {
       AttentionChange& change = setup.attentions[step.slot];
-      change.operands = change.output = change.probabilities = rounding;
-      if (whole.norms) change.scores = rounding;
+      change.operands = change.values = change.output = rounding;
+      if (whole.probabilities) change.probabilities = rounding;
+      if (whole.scores) change.scores = rounding;
     }
     for (const char* part : {".pre", ".post", ".after"}) {
-      if (whole.norms) setup.norms[step.slot + part].output = rounding;
+      const bool of_result = whole.outputs && part == std::string_view(".post");  // it takes its input's type
+      if (whole.norms || of_result) setup.norms[step.slot + part].output = rounding;
     }
   }
+  if (whole.outputs) setup.gates = rounding;
   if (whole.stream) setup.stream = rounding;
 }
 
@@ -116,15 +152,32 @@ void suspect_whole(const BlockLab& lab, Rounding rounding, Hypotheses& out) {
     whole(site, only, "the products of " + what + " are done in " + name, {.inputs = true});
     whole(site, only, "the products of " + what + " are done in " + name + ", their results too",
           {.inputs = true, .outputs = true});
-    whole(site, only, what + " is done in " + name + " but for its norms and softmax",
-          {.inputs = true, .outputs = true, .attention = true});
+    const std::string mixed = what + " is done in " + name + " but for its norms and softmax";
+    whole(site, only, mixed, {.inputs = true, .outputs = true, .attention = true});
+    whole(site, only, mixed, {.inputs = true, .outputs = true, .attention = true, .probabilities = true});
+    whole(site, only, mixed,
+          {.inputs = true, .outputs = true, .attention = true, .probabilities = true, .scores = true});
     whole(site, only, what + " is done in " + name,
-          {.inputs = true, .outputs = true, .attention = true, .norms = true, .stream = only.empty()});
+          {.inputs = true,
+           .outputs = true,
+           .attention = true,
+           .probabilities = true,
+           .scores = true,
+           .norms = true,
+           .stream = only.empty()});
   }
+  add(out, "out", "the stream is rounded to " + name + " before the block",
+      [rounding](BlockSetup& setup) { setup.input = rounding; });
   add(out, "out", "the stream is rounded to " + name, [rounding](BlockSetup& setup) { setup.stream = rounding; });
   for_each_mixer<Attention>(lab, [&](std::size_t, const Step& step, const Attention&) {
-    add(out, step.slot + ".probs", "queries, keys and values are rounded to " + name,
+    add(out, step.slot + ".q", "queries and keys are rounded to " + name,
         [slot = step.slot, rounding](BlockSetup& setup) { setup.attentions[slot].operands = rounding; });
+    add(out, step.slot + ".v", "values are rounded to " + name,
+        [slot = step.slot, rounding](BlockSetup& setup) { setup.attentions[slot].values = rounding; });
+    add(out, step.slot + ".q", "queries, keys and values are rounded to " + name,
+        [slot = step.slot, rounding](BlockSetup& setup) {
+          setup.attentions[slot].operands = setup.attentions[slot].values = rounding;
+        });
     add(out, step.slot + ".probs", "the scores are rounded to " + name,
         [slot = step.slot, rounding](BlockSetup& setup) { setup.attentions[slot].scores = rounding; });
     add(out, step.slot + ".probs", "attention's probabilities are rounded to " + name,

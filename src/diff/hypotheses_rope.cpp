@@ -26,14 +26,16 @@ using Change = std::function<void(Attention&)>;
 struct Adder {
   std::size_t step;
   std::string slot;
+  bool rotated;  // the changes are made to attentions that are
   Hypotheses& out;
   void operator()(const std::string& says, Change apply) const {
     out.variants.push_back({.site = slot + ".q",
                             .kind = "rope",
                             .says = says,
-                            .apply = [s = step, apply = std::move(apply)](BlockSetup& setup) {
+                            .apply = [s = step, rotated = rotated, apply = std::move(apply)](BlockSetup& setup) {
                               setup.stack.rotation.reset();  // what a checkpoint brings along would hold instead
-                              apply(mixer_of<Attention>(setup, s));
+                              Attention& changed = mixer_of<Attention>(setup, s);
+                              if (changed.rope.has_value() == rotated) apply(changed);
                             }});
   }
 };
@@ -47,7 +49,8 @@ void suspect_frequencies(const Adder& add, const Rope& rope, Hypotheses& out) {
                          .tried = {1e4, 5e5, 1e6, 1e5, 2e4, 5e3, 1e3, 16e4, 2e6, 5e6, 8e6, 1e7, 25e4, 5e4, 100},
                          .apply = [s = add.step](BlockSetup& setup, double value) {
                            setup.stack.rotation.reset();
-                           rebase(*mixer_of<Attention>(setup, s).rope, value);
+                           Attention& changed = mixer_of<Attention>(setup, s);
+                           if (changed.rope) rebase(*changed.rope, value);
                          }});
   for (const double factor : {2.0, 4.0, 8.0, 16.0, 32.0, 0.5, 0.25, 0.125}) {
     add(factor > 1 ? "positions are divided by " + number_text(factor) + " before the rotation"
@@ -61,16 +64,19 @@ void suspect_frequencies(const Adder& add, const Rope& rope, Hypotheses& out) {
   const auto* fixed = std::get_if<FixedFrequencies>(&rope.frequencies);
   if (fixed == nullptr) return;
   if (fixed->magnitude != 1)
-    add("cosines and sines are not scaled by " + number_text(fixed->magnitude),
-        [](Attention& a) { std::get<FixedFrequencies>(a.rope->frequencies).magnitude = 1; });
+    add("cosines and sines are not scaled by " + number_text(fixed->magnitude), [](Attention& a) {
+      if (auto* own = std::get_if<FixedFrequencies>(&a.rope->frequencies)) own->magnitude = 1;
+    });
   for (const Rounding rounding : {Rounding::kBF16, Rounding::kF16}) {
     out.variants.push_back({.site = add.slot + ".q",
                             .kind = "precision",
                             .says = "the rotation's frequencies are rounded to " + rounding_name(rounding),
                             .apply = [s = add.step, rounding](BlockSetup& setup) {
-                              auto& frequencies = mixer_of<Attention>(setup, s).rope->frequencies;
-                              for (float& inverse : std::get<FixedFrequencies>(frequencies).inverse)
-                                inverse = rounded(rounding, inverse);
+                              Attention& changed = mixer_of<Attention>(setup, s);
+                              auto* own =
+                                  changed.rope ? std::get_if<FixedFrequencies>(&changed.rope->frequencies) : nullptr;
+                              if (own == nullptr) return;
+                              for (float& inverse : own->inverse) inverse = rounded(rounding, inverse);
                             }});
   }
 }
@@ -135,7 +141,7 @@ void suspect_neighbours(const Adder& add, const BlockLab& lab, const Rope& own) 
 
 void suspect_rotations(const BlockLab& lab, Hypotheses& out) {
   for_each_mixer<Attention>(lab, [&](std::size_t s, const Step& step, const Attention& attention) {
-    const Adder add{s, step.slot, out};
+    const Adder add{s, step.slot, attention.rope.has_value(), out};
     if (attention.rope) {
       suspect_pairs(add, attention);
       suspect_frequencies(add, *attention.rope, out);

@@ -1,6 +1,7 @@
 #include <cmath>
 
 #include "diff/hypotheses.h"
+#include "diff/slot_changes.h"
 
 namespace layerscope {
 namespace {
@@ -36,9 +37,11 @@ void suspect_order(const BlockLab& lab, Hypotheses& out) {
   out.variants.push_back({.site = steps[0].slot + ".in",
                           .kind = "norm",
                           .says = steps[1].slot + " goes before " + steps[0].slot,
-                          .apply = [](BlockSetup& setup) {
-                            if (!setup.step(1).same_pre) std::swap(setup.step(0), setup.step(1));
-                          }});
+                          .apply =
+                              [](BlockSetup& setup) {
+                                if (!setup.step(1).same_pre) std::swap(setup.step(0), setup.step(1));
+                              },
+                          .alone = true});
 }
 
 void suspect_experts(std::size_t s, const Step& step, const Experts& experts, Hypotheses& out) {
@@ -75,14 +78,15 @@ void suspect_experts(std::size_t s, const Step& step, const Experts& experts, Hy
                             .kind = "bias",
                             .says = "the router's correction is left out",
                             .apply = [slot = "block.0." + step.slot + ".router.correction.weight"](BlockSetup& setup) {
-                              SlotValues* values = setup.change(slot);
-                              std::fill(values->values.begin(), values->values.end(), 0.0F);
+                              fill(setup, slot, 0);
                             }});
   }
   if (experts.shared) {
     add(".out", "the expert of all tokens is left out", [](Experts& e) { e.shared.reset(); });
     if (experts.shared->gated)
-      add(".out", "the expert of all tokens is not gated", [](Experts& e) { e.shared->gated = false; });
+      add(".out", "the expert of all tokens is not gated", [](Experts& e) {
+        if (e.shared) e.shared->gated = false;
+      });
   }
 }
 

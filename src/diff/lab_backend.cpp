@@ -6,6 +6,7 @@
 #include "base/half.h"
 #include "base/try.h"
 #include "diff/lab_attention.h"
+#include "engine/workspace.h"
 #include "kernels/scalar.h"
 
 namespace layerscope {
@@ -208,14 +209,31 @@ Status LabBackend::linear(const PackedLinear& weights, const RowsView& in, const
     if (packed.activation != Activation::kNone) inner_.activate(packed.activation, out.view(), out);
     return {};
   }
-  const RowsCopy input(in);
-  round_rows(change->second.input, input.rows());
-  LAYERSCOPE_TRY(multiply(input.rows().view()));
-  round_rows(change->second.output, out);
-  if (packed.activation == Activation::kNone) return {};
-  inner_.activate(packed.activation, out.view(), out);
-  round_rows(change->second.output, out);
+  const ProductChange& changed = change->second;
+  const std::int64_t first = changed.first, count = changed.count == 0 ? out.width : changed.count;
+  const MutableRows part = columns(out, first, count);
+  if (changed.input != Rounding::kNone) {
+    const RowsCopy input(in);
+    round_rows(changed.input, input.rows());
+    LAYERSCOPE_TRY(multiply(input.rows().view()));
+    const RowsCopy kept(part.view());
+    if (count < out.width) LAYERSCOPE_TRY(multiply(in));
+    inner_.convert(kept.rows().view(), part);
+  } else {
+    LAYERSCOPE_TRY(multiply(in));
+  }
+  round_rows(changed.output, part);
+  if (packed.activation != Activation::kNone) inner_.activate(packed.activation, out.view(), out);
   return {};
+}
+
+void LabBackend::gate(Activation activation, const RowsView& gate, const RowsView& up,
+                      const MutableRows& out) const noexcept {
+  if (setup_.gates == Rounding::kNone) return inner_.gate(activation, gate, up, out);
+  const RowsCopy activated(gate);
+  inner_.activate(activation, gate, activated.rows());
+  round_rows(setup_.gates, activated.rows());
+  inner_.gate(Activation::kNone, activated.rows().view(), up, out);
 }
 
 Status LabBackend::linear_steps(const PackedLinear&, OutputRange, const RowsView&, const MutableRows&, Scratch&) const {

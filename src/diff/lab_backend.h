@@ -47,9 +47,7 @@ class LabBackend final : public Backend {
     inner_.rotate(arguments, rows);
   }
   void gate(Activation activation, const RowsView& gate, const RowsView& up,
-            const MutableRows& out) const noexcept override {
-    inner_.gate(activation, gate, up, out);
-  }
+            const MutableRows& out) const noexcept override;
   void clamped_gate(float limit, float alpha, const RowsView& gate, const RowsView& up,
                     const MutableRows& out) const noexcept override {
     inner_.clamped_gate(limit, alpha, gate, up, out);

@@ -104,6 +104,7 @@ class LabBatch {
     stream_.insert(stream_.end(), padding + first * input_.width, padding + (first + extent.left) * input_.width);
     stream_.insert(stream_.end(), row.input.begin(), row.input.end());
     stream_.insert(stream_.end(), padding + behind * input_.width, padding + (behind + extent.right) * input_.width);
+    for (float& value : stream_) value = rounded(setup_.input, value);
     return {};
   }
 

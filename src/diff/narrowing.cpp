@@ -6,7 +6,9 @@
 
 #include <fmt/format.h>
 
-#include "base/half.h"
+#include "diff/error_shape.h"
+#include "diff/hypotheses.h"
+#include "diff/slot_changes.h"
 
 namespace layerscope {
 namespace {
@@ -69,6 +71,39 @@ std::string first_inside(const BlockLab& lab, double& error) {
   return "";
 }
 
+constexpr double kAsItsOwn = 0.75;  // of the alignment that changes of a tensor have among themselves
+constexpr double kBeforeOthers = 1.1;
+
+// The tensor of which the difference has the shape, where one stands out.
+std::optional<Cause> tensor_of_shape(const BlockLab& lab, const std::vector<ShapeMatch>& matches, double before) {
+  if (matches.size() < 2) return std::nullopt;
+  const ShapeMatch& best = matches.front();
+  const auto next = std::ranges::find_if(
+      matches, [&](const ShapeMatch& match) { return site_of_slot(match.slot) != site_of_slot(best.slot); });
+  if (best.alignment < kAsItsOwn * best.own || next == matches.end() ||
+      best.alignment < kBeforeOthers * next->alignment)
+    return std::nullopt;
+  return Cause{
+      lab.site_name(site_of_slot(best.slot)), "weights",
+      fmt::format("no known fault, but the error has the shape that other values of {} give (alignment {:.2f}, that of "
+                  "random changes of it {:.2f}; of {} {:.2f})",
+                  slot_text(best.slot), best.alignment, best.own, slot_text(next->slot), next->alignment),
+      before, before};
+}
+
+// The step whose tensors give such shapes rather than those of others; empty where that is not plain.
+std::string step_of_shape(const std::vector<ShapeMatch>& matches) {
+  const auto step = [](const ShapeMatch& match) {
+    const std::string site = site_of_slot(match.slot);
+    return site.substr(0, site.find('.'));
+  };
+  if (matches.empty()) return "";
+  const auto other =
+      std::ranges::find_if(matches, [&](const ShapeMatch& match) { return step(match) != step(matches.front()); });
+  const bool plain = other == matches.end() || matches.front().alignment > kBeforeOthers * other->alignment;
+  return plain && step(matches.front()) != "final" ? step(matches.front()) : "";
+}
+
 }  // namespace
 
 Cause narrow_down(const BlockLab& lab, const std::vector<double>& base, const Finding& nearest, double before) {
@@ -94,8 +129,9 @@ Cause narrow_down(const BlockLab& lab, const std::vector<double>& base, const Fi
   }
   if (lab.is_embedding()) return unknown("embed", "nothing known explains the embedding's difference");
   if (lab.is_end()) return unknown("final", "nothing known explains the difference behind the last block");
-  const std::vector<double> errors = token_errors(lab, base);
-  if (first_tokens_agree(lab, errors))
+  const std::vector<ShapeMatch> matches = match_shapes(lab, base);
+  if (const std::optional<Cause> tensor = tensor_of_shape(lab, matches, before)) return *tensor;
+  if (first_tokens_agree(lab, token_errors(lab, base)))
     return unknown(
         first_step(lab)->slot + ".probs",
         "first tokens, which see themselves alone, agree and others differ: queries, keys, rotation, scores or mask");
@@ -104,6 +140,8 @@ Cause narrow_down(const BlockLab& lab, const std::vector<double>& base, const Fi
         nearest.site,
         fmt::format("nothing known explains it; nearest comes: {}, with an error of {:.2g} instead of {:.2g}",
                     nearest.says, nearest.after, before));
+  if (const std::string step = step_of_shape(matches); !step.empty())
+    return unknown(step + ".out", "nothing known explains it, but the error has the shape of changes within " + step);
   return unknown("out", "nothing known explains it");
 }
 

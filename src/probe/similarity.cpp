@@ -58,7 +58,7 @@ class Measurement {
     LAYERSCOPE_TRY(check_memory());
     VectorSample ranked(std::min(kRankedVectors, options_.vectors > 0 ? options_.vectors : kRankedVectors),
                         options_.seed, widths_);
-    Alignment aligned;
+    LayerAlignment aligned;
     if (options_.vectors > 0) {
       LAYERSCOPE_ASSIGN(aligned, measure_sample(ranked));
     } else {
@@ -165,7 +165,7 @@ class Measurement {
   }
 
   /// Everything from vectors that are drawn.
-  Result<Alignment> measure_sample(VectorSample& ranked) {
+  Result<LayerAlignment> measure_sample(VectorSample& ranked) {
     VectorSample sample(options_.vectors, options_.seed, widths_);
     LAYERSCOPE_TRY(walk([&](const LayerBlock& block) -> Status {
       ranked.add(block);

@@ -12,7 +12,7 @@ import tempfile
 
 from harness import BERT, GOLDEN, T5, Skipped, DEMO, columns, ids_file, objects, on_terminal, read_shard, run, test
 
-SMALL = [{"ids": [1 + (7 * row + 3 * at) % 60 for at in range(3 + row % 5)]} for row in range(40)]
+SMALL = [{"ids": [1 + (7 * row + 3 * at) % 55 for at in range(3 + row % 5)]} for row in range(40)]
 # What a page may hold: no element that fetches, and no attribute that names another place or runs.
 FETCHING = {"link", "img", "iframe", "object", "embed", "base", "form", "video", "audio", "source", "a", "svg"}
 
@@ -271,4 +271,4 @@ def hostile_texts_are_escaped_on_pages_of_diff():
         run("diff", DEMO, DEMO, "</script><img src=x onerror=alert(1)> & \"quotes\" 'single'", "--dtype-b", "bf16", "--html", page,
             expect=0)
         found = sound_page(page)
-        assert "<" in found.text and "img" in found.text
+        assert "<" in found.text and "script" in found.text

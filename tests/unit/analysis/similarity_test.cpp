@@ -51,7 +51,7 @@ std::vector<Case> cases() {
 }
 
 /// Vectors come in pieces of `piece`.
-Alignment gathered(const Case& one, std::int64_t piece, int threads) {
+LayerAlignment gathered(const Case& one, std::int64_t piece, int threads) {
   CrossMoments moments(one.widths, threads);
   for (std::int64_t first = 0; first < one.rows; first += piece) {
     std::vector<const float*> from;
@@ -69,7 +69,7 @@ std::vector<float> noise(std::size_t count, unsigned seed, float mean = 0) {
   return out;
 }
 
-void expect_alignment(const Case& one, const Alignment& found) {
+void expect_alignment(const Case& one, const LayerAlignment& found) {
   const std::size_t layers = one.layers.size();
   for (std::size_t a = 0; a < layers; ++a) {
     EXPECT_NEAR(found.effective_rank[a], at(*one.expected.find("effective_rank"), a), 1e-6) << one.name << " " << a;
@@ -129,9 +129,9 @@ TEST(Similarity, RanksShareTies) {
 
 TEST(Similarity, PiecesAndThreadsChangeNoBit) {
   Case one{"noise", 5003, {7, 19}, {noise(5003 * 7, 1, 3), noise(5003 * 19, 2)}, {}};
-  const Alignment whole = gathered(one, one.rows, 1);
+  const LayerAlignment whole = gathered(one, one.rows, 1);
   for (const auto& [piece, threads] : {std::pair{1, 2}, {300, 3}, {2048, 1}}) {
-    const Alignment found = gathered(one, piece, threads);
+    const LayerAlignment found = gathered(one, piece, threads);
     EXPECT_EQ(found.cka, whole.cka);
     EXPECT_EQ(found.effective_rank, whole.effective_rank);
   }
@@ -156,7 +156,7 @@ TEST(Similarity, AlignmentSeesNoTurnNoScaleNoShiftNoOrder) {
   one.layers.push_back(turned);
   one.layers.push_back(permuted);
   one.layers.push_back(noise(kRows * kWidth, 4));
-  const Alignment found = gathered(one, kRows, 1);
+  const LayerAlignment found = gathered(one, kRows, 1);
   EXPECT_NEAR(found.cka[1], 1, 1e-6);
   EXPECT_NEAR(found.cka[2], 1, 1e-12);
   EXPECT_LT(found.cka[3], 0.1);
@@ -168,13 +168,13 @@ TEST(Similarity, AlignmentSeesNoTurnNoScaleNoShiftNoOrder) {
       std::swap_ranges(layer.begin() + row * kWidth, layer.begin() + (row + 1) * kWidth,
                        layer.begin() + (kRows - 1 - row) * kWidth);
   }
-  const Alignment other = gathered(backwards, kRows, 1);
+  const LayerAlignment other = gathered(backwards, kRows, 1);
   for (std::size_t k = 0; k < found.cka.size(); ++k) EXPECT_NEAR(other.cka[k], found.cka[k], 1e-12);
 }
 
 TEST(Similarity, WhatDoesNotVaryHasNoAlignment) {
   Case one{"constant", 500, {3, 4}, {std::vector<float>(1500, 0.1F), noise(2000, 5)}, {}};
-  for (const Alignment& found : {gathered(one, 500, 1), align_sample(one.layers, one.widths, 500, 1).value()}) {
+  for (const LayerAlignment& found : {gathered(one, 500, 1), align_sample(one.layers, one.widths, 500, 1).value()}) {
     EXPECT_TRUE(std::isnan(found.cka[0]) && std::isnan(found.cka[1]) && std::isnan(found.effective_rank[0]));
     EXPECT_NEAR(found.cka[3], 1, 1e-12);
   }
