@@ -48,7 +48,7 @@ class Probe {
     } else {
       LAYERSCOPE_TRY(write_page(arguments_.html, probe_page(view)));
       context_.messages.note(
-          fmt::format("{}: {} layers, {} labels", arguments_.html, report.layers.size(), count_text(report.samples)));
+          fmt::format("{}: {} layers, {}", arguments_.html, report.layers.size(), probe_summary(view)));
     }
     tell(report);
     return skipped_ > 0 ? 3 : 0;

@@ -1,6 +1,5 @@
-#include <algorithm>
 #include <cmath>
-#include <limits>
+#include <functional>
 
 #include <fmt/format.h>
 
@@ -11,123 +10,108 @@
 namespace layerscope::cli {
 namespace {
 
-constexpr double kNothing = std::numeric_limits<double>::quiet_NaN();
-constexpr std::size_t kMostClasses = 64;  // of a confusion that can be looked at
+constexpr std::size_t kMostShownClasses = 64;  // of the confusion: a larger one is for --json
 
-std::string short_name(const ProbeSite& site) {
-  return site.hf_index && !site.name.ends_with("embed") && !site.name.ends_with("final")
-             ? std::to_string(*site.hf_index)
-             : visible(site.name);
-}
-
-Curve score_curve(std::string name, bool reference) {
-  return {.name = std::move(name), .values = {}, .low = {}, .high = {}, .reference = reference};
-}
-
-void append_score(Curve& curve, const ProbeScore& score) {
+void add_score(Curve& curve, const ProbeScore& score) {
   curve.values.push_back(score.score);
   curve.low.push_back(score.low);
   curve.high.push_back(score.high);
 }
 
 CurvePlot score_plot(const ProbeReport& report) {
-  CurvePlot plot{
-      .title = fmt::format("{} by layer, with its interval", metric_name(report.metric)), .names = {}, .curves = {}};
-  Curve probe = score_curve("probe", false), control = score_curve("control task", true),
-        baseline = score_curve("most frequent label", true);
+  CurvePlot plot{.title = fmt::format("{} on held-out rows, with 95 % intervals", metric_name(report.metric)),
+                 .names = {},
+                 .curves = {}};
+  Curve score{.name = std::string(metric_name(report.metric)), .values = {}, .low = {}, .high = {}};
+  Curve control{.name = "control task", .values = {}, .low = {}, .high = {}, .reference = true};
+  Curve baseline{.name = report.kind == ProbeKind::kClassify ? "most frequent class" : "mean",
+                 .values = {},
+                 .low = {},
+                 .high = {},
+                 .reference = true};
   for (const SiteProbe& layer : report.layers) {
-    plot.names.push_back(short_name(layer.site));
-    append_score(probe, layer.probe.score);
-    append_score(baseline, report.baseline);
-    if (layer.probe.control) append_score(control, *layer.probe.control);
+    plot.names.push_back(visible(layer.site.name));
+    add_score(score, layer.probe.score);
+    if (layer.probe.control) add_score(control, *layer.probe.control);
+    add_score(baseline, report.baseline);
   }
-  const bool controlled = !control.values.empty() && control.values.size() == probe.values.size();
-  plot.curves.push_back(std::move(probe));
-  if (controlled) plot.curves.push_back(std::move(control));
+  plot.curves.push_back(std::move(score));
+  if (control.values.size() == report.layers.size()) plot.curves.push_back(std::move(control));
   plot.curves.push_back(std::move(baseline));
   return plot;
 }
 
-/// Description lengths in bits a sample; no curve where there is none.
-CurvePlot length_plot(const ProbeReport& report) {
-  CurvePlot plot{.title = "description length by layer, bits a label (online coding)", .names = {}, .curves = {}};
-  Curve bits = score_curve("with the layer", false), uniform = score_curve("without", true);
-  const auto samples = static_cast<double>(std::max<std::int64_t>(1, report.samples));
-  for (const SiteProbe& layer : report.layers) {
-    plot.names.push_back(short_name(layer.site));
-    if (!layer.probe.length) return plot;
-    bits.values.push_back(layer.probe.length->bits / samples);
-    uniform.values.push_back(layer.probe.length->uniform_bits / samples);
+/// Curves of one number a layer; none where a layer lacks it.
+void add_plot(PlotPage& page, const ProbeReport& report, const std::string& title,
+              const std::function<double(std::size_t layer)>& value) {
+  CurvePlot plot{.title = title, .names = {}, .curves = {}};
+  Curve curve{.name = title, .values = {}, .low = {}, .high = {}};
+  for (std::size_t k = 0; k < report.layers.size(); ++k) {
+    plot.names.push_back(visible(report.layers[k].site.name));
+    curve.values.push_back(value(k));
+    if (std::isnan(curve.values.back())) return;
   }
-  plot.curves = {std::move(bits), std::move(uniform)};
-  return plot;
+  plot.curves.push_back(std::move(curve));
+  page.plot(plot);
 }
 
-CurvePlot mix_plot(const ProbeReport& report) {
-  CurvePlot plot{.title = "weight of each layer in a learned mix", .names = {}, .curves = {}};
-  for (const SiteProbe& layer : report.layers) plot.names.push_back(short_name(layer.site));
-  Curve weights = score_curve("weight", false);
-  weights.values = report.mix->weights;
-  weights.values.resize(plot.names.size(), kNothing);
-  plot.curves.push_back(std::move(weights));
-  return plot;
-}
-
-HtmlTable score_table(const ProbeReport& report) {
-  HtmlTable table{.title = "Numbers",
-                  .columns = {"layer", "score", "low", "high", "control", "selectivity", "description length, bits"},
-                  .rows = {},
-                  .marked = {}};
-  for (const SiteProbe& layer : report.layers) {
-    const LayerProbe& probe = layer.probe;
-    table.rows.push_back({visible(layer.site.name), page_number(probe.score.score), page_number(probe.score.low),
-                          page_number(probe.score.high), probe.control ? page_number(probe.control->score) : "",
-                          probe.selectivity ? page_number(*probe.selectivity) : "",
-                          probe.length ? fmt::format("{:.0f}", probe.length->bits) : ""});
-  }
-  return table;
-}
-
-/// Shares of each class's samples at the best layer.
 HeatMap confusion_map(const ProbeReport& report) {
   const SiteProbe& best = report.layers[report.best];
-  const std::size_t classes = report.class_names.size();
-  HeatMap map{.title = "What is taken for what at " + visible(best.site.name) + ", as shares of each class",
+  HeatMap map{.title = fmt::format("What the probe of {} takes each class for, as a share of its samples",
+                                   visible(best.site.name)),
               .corner = "is / taken for",
               .rows = {},
               .columns = {},
               .values = {}};
-  for (std::size_t is = 0; is < classes; ++is) {
-    map.rows.push_back(visible(report.class_names[is]));
-    map.columns.push_back(visible(report.class_names[is]));
-    const auto first = best.probe.confusion.begin() + static_cast<std::ptrdiff_t>(is * classes);
-    double sum = 0;
-    for (std::size_t as = 0; as < classes; ++as) sum += static_cast<double>(first[static_cast<std::ptrdiff_t>(as)]);
-    for (std::size_t as = 0; as < classes; ++as)
-      map.values.push_back(sum > 0 ? static_cast<double>(first[static_cast<std::ptrdiff_t>(as)]) / sum : kNothing);
+  const std::size_t classes = report.class_names.size();
+  for (std::size_t row = 0; row < classes; ++row) {
+    map.rows.push_back(visible(report.class_names[row]));
+    map.columns.push_back(visible(report.class_names[row]));
+    for (std::size_t column = 0; column < classes; ++column) {
+      map.values.push_back(static_cast<double>(best.probe.confusion[row * classes + column]) /
+                           static_cast<double>(report.class_samples[row]));
+    }
   }
   return map;
+}
+
+HtmlTable number_table(const ProbeReport& report) {
+  HtmlTable table{.title = "Numbers",
+                  .columns = {"layer", std::string(metric_name(report.metric)), "low", "high", "control", "selectivity",
+                              "code in bits", "weight in the mix"},
+                  .rows = {},
+                  .marked = {}};
+  for (std::size_t k = 0; k < report.layers.size(); ++k) {
+    const LayerProbe& probe = report.layers[k].probe;
+    table.rows.push_back(
+        {visible(report.layers[k].site.name), page_number(probe.score.score), page_number(probe.score.low),
+         page_number(probe.score.high), probe.control ? page_number(probe.control->score) : "",
+         probe.selectivity ? page_number(*probe.selectivity) : "", probe.length ? page_number(probe.length->bits) : "",
+         report.mix ? page_number(report.mix->weights[k]) : ""});
+    table.marked.push_back(k == report.best);
+  }
+  return table;
 }
 
 }  // namespace
 
 std::string probe_page(const ProbeView& view) {
   const ProbeReport& report = view.report;
-  PlotPage page("What each layer of " + visible(view.source) + " knows");
-  std::vector<std::string> facts{fmt::format("{} labels of {} rows in {} groups; {} folds, seed {}", report.samples,
-                                             report.rows, report.groups, view.folds, view.seed),
-                                 fmt::format("always saying what is most frequent: {} {}", metric_name(report.metric),
-                                             page_number(report.baseline.score))};
-  if (!report.layers.empty()) facts.push_back("best: " + visible(report.layers[report.best].site.name));
-  page.list(facts);
+  PlotPage page("What the layers of " + visible(view.source) + " know");
+  page.paragraph(probe_summary(view) + ".");
   page.plot(score_plot(report));
-  if (const CurvePlot lengths = length_plot(report); !lengths.curves.empty()) page.plot(lengths);
-  if (report.mix) page.plot(mix_plot(report));
-  page.table(score_table(report));
-  const std::size_t classes = report.class_names.size();
-  if (!report.layers.empty() && classes > 0 && classes <= kMostClasses &&
-      report.layers[report.best].probe.confusion.size() == classes * classes)
-    page.heat_map(confusion_map(report));
+  const double none = std::nan("");
+  add_plot(page, report, "selectivity: score above the control task's",
+           [&](std::size_t k) { return report.layers[k].probe.selectivity.value_or(none); });
+  add_plot(page, report, "code length, bits a label", [&](std::size_t k) {
+    const std::optional<DescriptionLength>& length = report.layers[k].probe.length;
+    return length ? length->bits / static_cast<double>(report.samples) : none;
+  });
+  add_plot(page, report, "weight in a learned mix of the layers",
+           [&](std::size_t k) { return report.mix ? report.mix->weights[k] : none; });
+  const bool confusion = !report.class_names.empty() && report.class_names.size() <= kMostShownClasses;
+  if (confusion) page.heat_map(confusion_map(report));
+  page.table(number_table(report));
   return page.finish();
 }
 
