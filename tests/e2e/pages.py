@@ -19,7 +19,7 @@ import tempfile
 import traceback
 
 ROOT = pathlib.Path(__file__).resolve().parents[2]
-PAGES = [*(ROOT / f"docs/{name}.md" for name in ("cli", "diff", "edits", "lens", "search", "similarity")), *sorted((ROOT / "docs/pitfalls").glob("*.md"))]
+PAGES = [*(ROOT / f"docs/{name}.md" for name in ("cli", "diff", "edits", "lens", "probe", "search", "similarity")), *sorted((ROOT / "docs/pitfalls").glob("*.md"))]
 BLOCK = re.compile(r"```(sh|console|python)\n(.*?)```(?:\n+```text\n(.*?)```)?", re.S)
 NUMBER = re.compile(r"[+-]?\d+\.\d+(?:e[+-]?\d+)?")
 # What examples show together with the program; such an example is left out where it is not installed.
