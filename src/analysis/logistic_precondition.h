@@ -2,7 +2,7 @@
 //
 // At first every class has the second moments of the rows, divided by its share (the Hessian at weights 0 is
 // (diag(p) - p p') x X'X). Later every class has its own, X' diag(p (1 - p)) X on a sample of tiles at the point
-// reached so far: the diagonal blocks of the Hessian, and with them ten times fewer passes over the rows.
+// reached so far: the diagonal blocks of the Hessian, and with them several times fewer passes over the rows.
 #pragma once
 
 #include <vector>

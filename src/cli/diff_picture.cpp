@@ -12,7 +12,7 @@ namespace layerscope::cli {
 namespace {
 
 constexpr double kLeast = 1e-9, kMost = 1;  // of the bars, on a log scale
-constexpr std::size_t kBar = 18, kNumber = 9, kTimes = 10;
+constexpr std::size_t kLeastBar = 8, kMostBar = 24, kNumber = 9, kTimes = 10;
 
 std::string short_number(double value) {
   return value == 0 ? "0" : std::isfinite(value) ? fmt::format("{:.1e}", value) : "inf";
@@ -25,11 +25,11 @@ double place(double error) {
 }
 
 /// A bar to the error, the floor marked in it.
-std::string bar_of(double error, double floor) {
-  const double end = place(error) * static_cast<double>(kBar);
-  const auto mark = std::min(kBar - 1, static_cast<std::size_t>(place(floor) * static_cast<double>(kBar)));
+std::string bar_of(double error, double floor, std::size_t columns) {
+  const double end = place(error) * static_cast<double>(columns);
+  const auto mark = std::min(columns - 1, static_cast<std::size_t>(place(floor) * static_cast<double>(columns)));
   std::string bar;
-  for (std::size_t i = 0; i < kBar; ++i) {
+  for (std::size_t i = 0; i < columns; ++i) {
     const bool inside = static_cast<double>(i) + 0.5 <= end;
     bar += i == mark ? (inside ? "┃" : "│") : inside ? "█" : " ";
   }
@@ -44,11 +44,17 @@ class Table {
       local_ = local_ || site.local.has_value();
     }
     name_ = std::min<std::size_t>(name_, 28);
+    const std::size_t least = 4 + name_ + kNumber + kTimes;
+    local_ = local_ && least + 2 * kNumber + kTimes <= terminal.columns;
+    noise_ = least + kNumber <= terminal.columns;
+    const std::size_t numbers = least + (noise_ ? kNumber : 0) + (local_ ? kNumber + kTimes : 0) + 2;
+    const std::size_t room = terminal.columns > numbers ? terminal.columns - numbers : 0;
+    bar_ = room < kLeastBar ? 0 : std::min(room, kMostBar);
   }
 
   std::string draw() const {
     std::string out = dim(line("", left_aligned("site", name_), "rel. L2", "noise", "times", local_ ? "alone" : "",
-                               local_ ? "times" : "", "1e-9" + std::string(kBar - 5, ' ') + "1"),
+                               local_ ? "times" : "", bar_ == 0 ? "" : "1e-9" + std::string(bar_ - 5, ' ') + "1"),
                           terminal_.color) +
                       "\n";
     for (const DiffSite& site : report_.sites) out += row(site) + "\n";
@@ -60,9 +66,9 @@ class Table {
                    std::string_view times, std::string_view local, std::string_view local_times,
                    std::string_view bar) const {
     std::string text = right_aligned(k, 3) + " " + left_aligned(name, name_) + right_aligned(error, kNumber) +
-                       right_aligned(noise, kNumber) + right_aligned(times, kTimes);
+                       (noise_ ? right_aligned(noise, kNumber) : "") + right_aligned(times, kTimes);
     if (local_) text += right_aligned(local, kNumber) + right_aligned(local_times, kTimes);
-    if (display_width(text) + 2 + kBar <= terminal_.columns) text += "  " + std::string(bar);
+    if (bar_ > 0) text += "  " + std::string(bar);
     while (text.ends_with(' ')) text.pop_back();
     return text;
   }
@@ -72,15 +78,15 @@ class Table {
         line(site.hf_index ? std::to_string(*site.hf_index) : "", clipped_middle(visible(site.site), name_),
              short_number(site.error.rel_l2), short_number(site.noise), times_text(site.times),
              site.local ? short_number(*site.local) : "", site.local ? times_text(site.local_times) : "",
-             bar_of(site.error.rel_l2, report_.tolerance.value_or(site.noise)));
+             bar_ == 0 ? "" : bar_of(site.error.rel_l2, report_.tolerance.value_or(site.noise), bar_));
     if (site.local ? site.local_differs : site.differs) return bold(text, terminal_.color);
     return site.differs ? text : dim(text, terminal_.color);
   }
 
   const DiffReport& report_;
   const Terminal& terminal_;
-  std::size_t name_ = 5;
-  bool local_ = false;
+  std::size_t name_ = 5, bar_ = 0;
+  bool local_ = false, noise_ = true;
 };
 
 /// Text in lines of the terminal's width, later ones indented.

@@ -57,9 +57,8 @@ Result<ProbeArguments> probe_arguments(const Words& words, const CommonArguments
   probe.description_length = !words.on(Flag::kNoMdl);
   probe.mix = words.on(Flag::kScalarMix);
   probe.html = words.text(Flag::kHtml, "");
-  if (common.json && !probe.html.empty()) return usage("--json and --html: only one of them can hold");
   probe.overwrite = words.on(Flag::kOverwrite);
-  if (probe.overwrite && probe.html.empty()) return usage("--overwrite: only together with --html");
+  LAYERSCOPE_TRY(expect_page(words, common));
   probe.allow_incomplete = words.on(Flag::kAllowIncomplete);
   return probe;
 }

@@ -4,6 +4,7 @@
 
 #include "base/try.h"
 #include "cli/commands.h"
+#include "cli/page_file.h"
 #include "cli/probe_view.h"
 #include "cli/progress.h"
 #include "cli/row_texts.h"
@@ -34,8 +35,7 @@ class Probe {
   }
 
   Result<int> run() {
-    if (!arguments_.html.empty() && !arguments_.overwrite && path_exists(arguments_.html))
-      return Error{ErrorCode::kUsage, arguments_.html + ": exists already; --overwrite replaces it"};
+    LAYERSCOPE_TRY(check_page(arguments_.html, arguments_.overwrite));
     LAYERSCOPE_ASSIGN(const LabelFile labels, LabelFile::read(arguments_.labels, arguments_.label_key));
     if (options_.pool && labels.level() != LabelLevel::kRow)
       return Error{ErrorCode::kUsage, "--pool: " + arguments_.labels + " labels tokens, not rows"};
@@ -43,7 +43,13 @@ class Probe {
                       is_run(arguments_.source) ? stored_states(labels) : states_of_model(labels));
     LAYERSCOPE_ASSIGN(const ProbeReport report, probe_layers(gathered, arguments_.labels, settings()));
     const ProbeView view{report, arguments_.source, arguments_.folds, arguments_.seed};
-    context_.out.write(context_.common.json ? probe_json(view) : probe_picture(view, context_.terminal));
+    if (arguments_.html.empty()) {
+      context_.out.write(context_.common.json ? probe_json(view) : probe_picture(view, context_.terminal));
+    } else {
+      LAYERSCOPE_TRY(write_page(arguments_.html, probe_page(view)));
+      context_.messages.note(
+          fmt::format("{}: {} layers, {}", arguments_.html, report.layers.size(), probe_summary(view)));
+    }
     tell(report);
     return skipped_ > 0 ? 3 : 0;
   }

@@ -27,14 +27,6 @@ struct NumberColumn {
   }
 };
 
-std::string samples_text(const ProbeReport& report) {
-  std::string out = fmt::format("{} samples of {} rows", count_text(report.samples), count_text(report.rows));
-  if (report.groups != report.rows) out += fmt::format(" in {} groups", count_text(report.groups));
-  if (!report.class_names.empty())
-    out += fmt::format(", {} classes", count_text(static_cast<std::int64_t>(report.class_names.size())));
-  return out;
-}
-
 class ProbeDrawing {
  public:
   ProbeDrawing(const ProbeView& view, const Terminal& terminal) : report_(view.report), terminal_(terminal) {
@@ -150,12 +142,20 @@ std::string confused(const ProbeReport& report) {
 
 }  // namespace
 
+std::string probe_summary(const ProbeView& view) {
+  const ProbeReport& report = view.report;
+  std::string out = fmt::format("{} samples of {} rows", count_text(report.samples), count_text(report.rows));
+  if (report.groups != report.rows) out += fmt::format(" in {} groups", count_text(report.groups));
+  if (report.kind == ProbeKind::kClassify) out += fmt::format(", {} classes", report.class_names.size());
+  return out + fmt::format(", {} folds", view.folds);
+}
+
 std::string probe_picture(const ProbeView& view, const Terminal& terminal) {
   const ProbeReport& report = view.report;
   const auto line = [&](const std::string& text) { return clipped(text, terminal.columns) + "\n"; };
   std::string out = bold(clipped_middle(visible(view.source), terminal.columns), terminal.color) + "\n";
   const bool controlled = report.layers.front().probe.control.has_value();
-  out += line(samples_text(report) + fmt::format(", {} folds", view.folds));
+  out += line(probe_summary(view));
   out += line(fmt::format("● {} on held-out rows  ─ its 95 % interval{}  ┊ {} {:.3f}", metric_name(report.metric),
                           controlled ? "  ○ control task" : "",
                           report.kind == ProbeKind::kClassify ? "most frequent class" : "mean", report.baseline.score));

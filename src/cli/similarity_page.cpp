@@ -90,7 +90,7 @@ std::string similarity_page(const SimilarityView& view) {
   PlotPage page("Similarity of layers: " + visible(view.a) + (view.b.empty() ? "" : " and " + visible(view.b)));
   if (!view.b.empty()) page.paragraph(fmt::format("A is {}, B is {}.", visible(view.a), visible(view.b)));
   page.heat_map(heat_map(view, "linear CKA", view.report.cka));
-  page.heat_map(heat_map(view, "rank correlation of dissimilarities (RSA)", view.report.rsa));
+  page.heat_map(heat_map(view, "RSA (ranks of dissimilarities)", view.report.rsa));
   for (const Figure& figure : kFigures) {
     if (figure.value != &LayerFigures::cosine_other || !view.b.empty()) page.plot(figure_plot(view, figure));
   }

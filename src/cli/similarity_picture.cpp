@@ -67,7 +67,7 @@ std::string layer_name(const StoredSite& site) {
 }
 
 std::string similarity_title(const SimilarityView& view, std::string_view measure) {
-  const bool ranks = measure.starts_with("rank");
+  const bool ranks = measure.starts_with("RSA");
   return fmt::format("{} {}: {} vectors of {} {}", measure,
                      view.b.empty() ? "of every two layers" : "of A's layers (down) and B's (across)",
                      count_text(ranks ? view.report.ranked : view.report.vectors), count_text(view.report.rows),
@@ -83,7 +83,7 @@ std::string similarity_picture(const SimilarityView& view, const Terminal& termi
   heading(view.a, "A");
   if (!view.b.empty()) heading(view.b, "B");
   for (const auto& [name, values] :
-       {std::pair{"linear CKA", &view.report.cka}, {"rank correlation of dissimilarities (RSA)", &view.report.rsa}}) {
+       {std::pair{"linear CKA", &view.report.cka}, {"RSA (ranks of dissimilarities)", &view.report.rsa}}) {
     out += "\n" + clipped(similarity_title(view, name), terminal.columns) + "\n" + heat_map(view, *values, terminal);
   }
   for (const bool of_b : {false, true}) {

@@ -20,7 +20,7 @@ struct DiffOptions {
 };
 
 /// How many times the noise floor a site must be off, and a single token, before that is a difference
-/// (docs/decisions/0015-when-two-runs-differ.md).
+/// (docs/decisions/0009-when-two-runs-differ.md).
 inline constexpr double kNoiseTimes = 4;
 inline constexpr double kTokenTimes = 8;
 

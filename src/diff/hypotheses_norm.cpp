@@ -29,7 +29,7 @@ std::vector<Place> places(const BlockLab& lab) {
                      .find = [s, member](BlockSetup& setup) { return &(setup.step(s).*member); },
                      .norm = *(step.*member)});
     };
-    add("pre", "in", &Step::pre);
+    if (!step.same_pre) add("pre", "in", &Step::pre);
     add("post", "out", &Step::post);
     add("after", "sum", &Step::after);
   });
@@ -138,7 +138,7 @@ void suspect_places(const BlockLab& lab, Hypotheses& out) {
     const std::string slot = "block.0." + step.slot + ".";
     const auto move = [&](const char* from, std::optional<Norm> Step::*a, const char* to, std::optional<Norm> Step::*b,
                           const std::string& site, const std::string& says) {
-      if (!(step.*a) || step.*b) return;
+      if (!(step.*a) || step.*b || step.same_pre) return;
       out.variants.push_back({.site = step.slot + site, .kind = "norm", .says = says, .apply = [=](BlockSetup& setup) {
                                 Step& changed = setup.step(s);
                                 changed.*b = changed.*a;

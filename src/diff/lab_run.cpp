@@ -16,6 +16,15 @@ Error unusable(const std::string& why) { return Error{ErrorCode::kUsage, "the se
 ModelSpec lab_spec(StackId id, std::int64_t width, const Stack& stack) {
   ModelSpec spec{.width = width};
   (id == StackId::kEncoder ? spec.encoder : spec.decoder) = stack;
+  for (Block& block : (id == StackId::kEncoder ? spec.encoder : spec.decoder)->blocks) {
+    const Step* owner = nullptr;
+    for (Step& step : block.steps) {
+      if (step.same_pre && owner != nullptr)
+        step.pre = owner->pre;  // a change of a shared norm is one of all its uses
+      else
+        owner = &step;
+    }
+  }
   return spec;
 }
 
@@ -184,7 +193,7 @@ Result<std::vector<double>> lab_run(const Backend& inner, const LabInput& input,
   LabBackend backend(inner, setup);
   LAYERSCOPE_ASSIGN(const ModelWeights weights, load_weights(spec, bindings, backend));
   const StackWeights& loaded = input.stack == StackId::kEncoder ? weights.encoder : weights.decoder;
-  backend.name(setup.stack, loaded);
+  backend.name(spec.stack(input.stack), loaded);
   LabBatch rows(input, setup);
   LAYERSCOPE_TRY(rows.make());
   LAYERSCOPE_ASSIGN(const TapPlan plan, TapPlan::compile(sites, {.sites = site}));

@@ -24,9 +24,10 @@ class Kept final : public Observer {
     const Site& site = plan_.observed()[observed];
     const int place = places_[observed];
     if (place < 0) return {};
+    const bool probs = site.kind == SiteKind::kProbs;  // rows of queries, whoever's the keys are
     const std::vector<std::int64_t>& offsets =
-        batch_.inputs[site.cross ? 0 : static_cast<std::size_t>(site.stack)].offsets;
-    if (site.kind == SiteKind::kProbs) {
+        batch_.inputs[site.cross && !probs ? 0 : static_cast<std::size_t>(site.stack)].offsets;
+    if (probs) {
       const auto sequence = static_cast<std::size_t>(frame.sequence);
       const std::int64_t queries = offsets[sequence + 1] - offsets[sequence];
       SideBlock& block = blocks_[sequence][static_cast<std::size_t>(place)];

@@ -50,7 +50,8 @@ double step_to(const BlockLab& lab, const Trial& here, const Trial& aside) {
 ScalarFit fit_scalar(const BlockLab& lab, const BlockSetup& base, const ScalarVariant& scalar, double before) {
   Trial best{.value = scalar.ours, .error = before};
   for (const double value : scalar.tried) {
-    if (std::abs(value - scalar.ours) <= 1e-6 * std::abs(scalar.ours) || !std::isfinite(value)) continue;
+    const bool ours = std::isfinite(scalar.ours) && std::abs(value - scalar.ours) <= 1e-6 * std::abs(scalar.ours);
+    if (ours || !std::isfinite(value)) continue;
     Trial tried = trial(lab, base, scalar, value);
     if (tried.error < best.error) best = std::move(tried);
   }

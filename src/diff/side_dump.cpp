@@ -99,6 +99,10 @@ class DumpSide final : public Side {
  private:
   Error bad(const std::string& what) const { return Error{ErrorCode::kRuntime, path_ + ": " + what}; }
   const Grid& grid(StackId stack) const { return grids_[static_cast<std::size_t>(stack)]; }
+  /// Whose tokens a site's rows are; those of probabilities are queries.
+  const Grid& grid_of(const SideSite& site) const {
+    return grid(site.cross && site.unit != StoredUnit::kProbs ? StackId::kEncoder : site.stack);
+  }
 
   /// An integer tensor [batch, length], or null where it may be missing.
   Result<const SourceTensor*> table(const std::string& name, std::int64_t length, bool needed) const {
@@ -227,7 +231,7 @@ class DumpSide final : public Side {
         one.tensor = nullptr;
         continue;
       }
-      const Grid& own = grid(one.site.cross ? StackId::kEncoder : one.site.stack);
+      const Grid& own = grid_of(one.site);
       if (own.ids == nullptr) return bad(what + ", but the dump lacks \"decoder_input_ids\"");
       if (one.site.unit == StoredUnit::kProbs) {
         const bool cross = one.site.name.find(".cross.") != std::string::npos;
@@ -255,7 +259,7 @@ class DumpSide final : public Side {
       for (std::int64_t j = 0; j < count; ++j) into.push_back(load_element<double>(view.dtype, view.data, first + j));
     };
     const auto take = [&](std::int64_t first, std::int64_t count) { append(block.values, first, count); };
-    const Grid& own = grid(one.site.cross ? StackId::kEncoder : one.site.stack);
+    const Grid& own = grid_of(one.site);
     const std::int64_t tokens = own.tokens(b), left = own.padding[b].left;
     if (one.site.unit == StoredUnit::kProbs) {
       const bool cross = one.site.name.find(".cross.") != std::string::npos;

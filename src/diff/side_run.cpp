@@ -179,7 +179,7 @@ class RunSide final : public Side {
   }
 
   Result<SideBlock> read_block(OpenShard& shard, const SideRow& row, const Place& place, const StoredSite& site) const {
-    const StackId stack = token_stack(site);
+    const StackId stack = site.unit == StoredUnit::kProbs ? site.stack : token_stack(site);  // of queries
     const bool second = schema().two_stacks && stack == StackId::kDecoder;
     const auto tokens = static_cast<std::int64_t>((second ? *row.tokens.decoder : row.tokens.main).ids.size());
     SideBlock block{.rows = tokens, .width = site.width};

@@ -21,8 +21,8 @@ void append_values(const LayerBlock& from, const LayerRow& row, const std::vecto
 Result<bool> JoinedLayers::fill(LayerSource& source, Side& side) {
   while (side.empty()) {
     LAYERSCOPE_ASSIGN(const bool more, source.next(side.block));
-    if (!more) return false;
     side.at = 0;
+    if (!more) return false;
   }
   return true;
 }

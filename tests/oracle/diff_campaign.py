@@ -89,6 +89,25 @@ def judge(answer, report):
     return got
 
 
+def own_pairs(program, models):
+    """Honest pairs of our own: instruction sets, threads, and a run stored in other batches. Yields (what, exit status)."""
+    for model in models:
+        with tempfile.TemporaryDirectory() as scratch:
+            vocabulary = json.loads((model / "config.json").read_text()).get("vocab_size", 50)
+            rows = pathlib.Path(scratch) / "rows.jsonl"
+            rows.write_text("".join(json.dumps({"ids": [5 + (7 * i * i + 3 * row) % (vocabulary - 5) for i in range(4 + 6 * row)]}) + "\n"
+                                    for row in range(5)))
+
+            def diff(a, b, *words):
+                return subprocess.run([program, "diff", str(a), str(b), *words], capture_output=True, timeout=120).returncode
+
+            run = pathlib.Path(scratch) / "run"
+            subprocess.run([program, "states", str(model), "-i", str(rows), "-o", str(run), "-q", "--threads", "1"], check=True, timeout=120)
+            yield f"{model.name}: avx2 against sse4", diff(model, model, "-i", str(rows), "--isa-a", "avx2", "--isa-b", "sse4")
+            yield f"{model.name}: a run against the model on two threads", diff(run, model, "--threads", "2")
+            yield f"{model.name}: bf16 against f32, floors of their own", diff(model, model, "-i", str(rows), "--dtype-a", "bf16")
+
+
 def line(name, answer, report, got):
     marks = " ".join(f"{key}:{'yes' if value else 'NO'}" for key, value in got.items() if key != "ran")
     wanted = "; ".join(f"{f['sites'][:1]} {f['kinds'][0]} ({f['what']})" for f in answer["faults"]) or "nothing"
@@ -108,8 +127,15 @@ def main():
     parser.add_argument("--only", default="", help="a regular expression of case names")
     parser.add_argument("--all", action="store_true")
     parser.add_argument("--counts", action="store_true", help="only the counts, by fault: nothing of what a case holds")
+    parser.add_argument("--own", action="store_true", help="honest pairs of the program itself instead, on the models of the folders")
     parser.add_argument("--jobs", type=int, default=2)
     arguments = parser.parse_args()
+    if arguments.own:
+        models = [path.parent for folder in arguments.folders for path in sorted((folder / "models").glob("*/config.json"))]
+        results = list(own_pairs(arguments.program, models))
+        print(*(what for what, status in results if status), sep="\n")
+        print(f"own pairs: {sum(not status for _, status in results)} of {len(results)} the same")
+        return 0
     cases = [path.parent for folder in arguments.folders for path in sorted(folder.glob("*/expected.json"))]
     cases = [case for case in cases if re.search(arguments.only, case.name)]
     totals, by_fault = collections.Counter(), collections.defaultdict(collections.Counter)

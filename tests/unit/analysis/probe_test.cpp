@@ -100,6 +100,20 @@ TEST(Probe, LabelsThatNothingTellsAreWorthTheBaseline) {
   EXPECT_GT(probe.length->bits, 0.97 * probe.length->uniform_bits);
 }
 
+TEST(Probe, NothingIsAskedThatWasLearnt) {
+  // So few rows that whoever has seen them knows most of them by heart.
+  const Corpus corpus(60, 3, 0.0, 11);
+  const LayerProbe probe = probed(corpus.labels(), corpus, {.strengths = {100}, .isa = {}});
+  EXPECT_LT(probe.score.score, 0.5);
+  EXPECT_GT(probe.length->bits, probe.length->uniform_bits);
+  const LayerProbe numbers = probed({.classes = {},
+                                     .class_count = 0,
+                                     .targets = std::vector<double>(corpus.classes.begin(), corpus.classes.end()),
+                                     .groups = corpus.sentences},
+                                    corpus, {.strengths = {100}, .isa = {}});
+  EXPECT_LT(numbers.score.score, 0.0);
+}
+
 TEST(Probe, ThreadsBlocksAndTypesOfStatesChangeNothing) {
   const Corpus corpus(2600);
   const auto task = [&](int threads) {

@@ -1,8 +1,6 @@
 // No part of any family's tiny model has a cause: its states are those of another engine, rounded otherwise.
 #include <gtest/gtest.h>
 
-#include <cstdlib>
-
 #include "diff/block_lab.h"
 #include "diff/cause_search.h"
 #include "evidence.h"
@@ -27,7 +25,6 @@ TEST_P(Honest, NoPartDiffers) {
       const auto ours = (*lab)->run((*lab)->base());
       ASSERT_TRUE(ours.ok()) << ours.error().message;
       EXPECT_LE((*lab)->distance(*ours), kHonest * (*lab)->noise()) << "block " << block;
-      if (std::getenv("SHOW") != nullptr)
         std::printf("RATIO %.3g %.3g %.3g %s %d\n", (*lab)->distance(*ours) / (*lab)->noise(), (*lab)->distance(*ours),
                     (*lab)->noise(), GetParam().c_str(), block);
     }
