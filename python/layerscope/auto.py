@@ -10,13 +10,13 @@ import numpy as np
 from . import _native
 from .arrays import Convert, Floats, converter
 from .errors import ModelError, UsageError
-from .folder import Config, dtype_name, read_json, refuse_unknown, resolve
+from .folder import Config, check_device, dtype_name, read_json, refuse_unknown, resolve
 from .generation import generate
 from .outputs import BaseModelOutput, ModelOutput, ScoresOutput, Seq2SeqModelOutput, Seq2SeqScoresOutput
 from .padded import Cells, PaddedRun, thread_count
 
 # Arguments of transformers' forward that change nothing in what is returned here.
-_WITHOUT_EFFECT = frozenset({"use_cache", "cache_position", "logits_to_keep"})
+_WITHOUT_EFFECT = frozenset({"use_cache", "cache_position"})
 
 
 class PreTrainedModel:
@@ -28,7 +28,14 @@ class PreTrainedModel:
         self._model = model
         self.threads = thread_count(threads)
         self.name_or_path: str = model.path
-        self.config = Config(read_json(model.path, "config.json"))
+        self.config = Config(
+            read_json(model.path, "config.json"),
+            {
+                "hidden_size": model.width,
+                "num_hidden_layers": model.layers[0] or model.layers[1],
+                "vocab_size": model.vocabulary_size,
+            },
+        )
         if self.scores == "vocabulary" and not model.has_head:
             raise ModelError(model.no_head)
         if self.scores == "labels" and model.labels is None:
@@ -41,7 +48,8 @@ class PreTrainedModel:
         *,
         dtype: Any = None,
         torch_dtype: Any = None,
-        device: str | None = None,
+        device: Any = None,
+        device_map: Any = None,
         threads: int | None = None,
         isa: str = "",
         revision: str | None = None,
@@ -56,7 +64,8 @@ class PreTrainedModel:
         """
         refuse_unknown(options, f"{cls.__name__}.from_pretrained")
         folder = resolve(name, revision, cache_dir)
-        native = _native.Model.open(folder, dtype_name(torch_dtype if dtype is None else dtype), device or "cpu", isa)
+        device = check_device(device_map if device is None else device)
+        native = _native.Model.open(folder, dtype_name(torch_dtype if dtype is None else dtype), device, isa)
         model = cls(native, threads)
         model.config.update(output_hidden_states=output_hidden_states, output_attentions=output_attentions)
         return model
@@ -79,8 +88,9 @@ class PreTrainedModel:
         return self
 
     def to(self, device: Any = None, **options: Any) -> Any:
-        if str(device) not in ("cpu", "None") or options:
-            raise UsageError(f"device {device!r}: expected cpu; the dtype is chosen by from_pretrained(name, dtype=...)")
+        if options or str(device).startswith("torch."):
+            raise UsageError("to: the dtype is chosen by from_pretrained(name, dtype=...)")
+        check_device(device)
         return self
 
     def __repr__(self) -> str:
@@ -109,9 +119,7 @@ class PreTrainedModel:
         attention_mask marks the tokens, left or right of padding; what is no token is zero in every result. A row
         without tokens is zero. No value depends on padding or on the other rows.
         """
-        unknown = sorted(key for key, value in options.items() if value is not None and key not in _WITHOUT_EFFECT)
-        if unknown or options.get("logits_to_keep"):
-            raise UsageError(f"forward: {', '.join(unknown) or 'logits_to_keep'}: not supported")
+        refuse_unknown(options, "forward", _WITHOUT_EFFECT)
         if input_ids is None:
             raise UsageError("forward: input_ids are needed")
         convert = converter(input_ids, attention_mask)

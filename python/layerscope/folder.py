@@ -12,8 +12,8 @@ from .errors import ModelError, UsageError
 
 # What transformers takes and what changes nothing here: there is one way to compute, and nothing is downloaded.
 IGNORED = frozenset({
-    "attn_implementation", "device_map", "force_download", "local_files_only", "low_cpu_mem_usage", "proxies", "subfolder",
-    "token", "trust_remote_code", "use_auth_token", "use_fast", "use_safetensors", "weights_only", "ignore_mismatched_sizes",
+    "attn_implementation", "force_download", "local_files_only", "low_cpu_mem_usage", "proxies", "token", "trust_remote_code",
+    "use_auth_token", "use_fast", "use_safetensors", "weights_only",
 })  # fmt: skip
 
 
@@ -25,11 +25,24 @@ def resolve(name: str | os.PathLike[str], revision: str | None = None, cache: st
     return _native.find_model_folder(text, os.fspath(cache) if cache is not None else "")
 
 
-def refuse_unknown(options: dict[str, Any], where: str) -> None:
-    """An option that we do not know may change results: it is refused rather than ignored."""
-    unknown = sorted(set(options) - IGNORED)
+def refuse_unknown(options: dict[str, Any], where: str, without_effect: frozenset[str] = IGNORED) -> None:
+    """An option that we do not know may change results: it is refused rather than ignored, unless it asks for nothing."""
+    unknown = sorted(key for key, value in options.items() if key not in without_effect and not _asks_nothing(value))
     if unknown:
         raise UsageError(f"{where}: {', '.join(unknown)} {'is' if len(unknown) == 1 else 'are'} not supported")
+
+
+def _asks_nothing(value: Any) -> bool:
+    return value is None or (isinstance(value, (int, str, list, tuple, dict)) and not value)
+
+
+def check_device(device: Any) -> str:
+    """ "cpu", the one device there is; also of what transformers takes for `device_map`."""
+    if isinstance(device, dict) and len(device) == 1:
+        device = next(iter(device.values()))
+    if device is not None and str(device) not in ("cpu", "auto"):
+        raise UsageError(f"device {str(device)!r}: expected cpu")
+    return "cpu"
 
 
 def read_json(folder: str, name: str) -> dict[str, Any]:
@@ -56,13 +69,22 @@ def dtype_name(dtype: Any) -> str:
 
 
 class Config(dict[str, Any]):
-    """config.json, its fields by attribute too."""
+    """config.json, its fields by attribute too. What every family calls differently has its usual name in `standard`."""
+
+    def __init__(self, fields: dict[str, Any], standard: dict[str, Any] | None = None) -> None:
+        super().__init__(fields)
+        object.__setattr__(self, "_standard", standard or {})
 
     def __getattr__(self, name: str) -> Any:
-        try:
+        if name in self:
             return self[name]
-        except KeyError:
-            raise AttributeError(f"config.json has no {name!r}") from None
+        standard: dict[str, Any] = self.__dict__.get("_standard", {})
+        if name in standard:
+            return standard[name]
+        raise AttributeError(f"config.json has no {name!r}")
+
+    def __setattr__(self, name: str, value: Any) -> None:
+        self[name] = value
 
     def to_dict(self) -> dict[str, Any]:
         return dict(self)

@@ -9,7 +9,7 @@ import numpy as np
 from . import _native
 from .arrays import Convert, converter
 from .errors import InputError, UsageError
-from .folder import Config, read_json
+from .folder import Config, read_json, refuse_unknown
 from .outputs import GenerateOutput, GenerateSeq2SeqOutput
 from .padded import Cells, PaddedRun
 
@@ -56,7 +56,7 @@ def _settings(model: _native.Model, prompts: Cells, defaults: dict[str, Any], op
     beams = given.pop("num_beams", None)
     if beams not in (None, 1):
         raise UsageError(f"generate: num_beams {beams}: only one is followed")
-    if given.pop("num_return_sequences", 1) != 1:
+    if given.pop("num_return_sequences", None) not in (None, 1):
         raise UsageError("generate: num_return_sequences: expected 1; repeat the prompt, with another seed each")
     settings: dict[str, Any] = {"seed": given.pop("seed", 0), "repetition_penalty": given.pop("repetition_penalty", None)}
     temperature = given.pop("temperature", None)
@@ -81,9 +81,7 @@ def _settings(model: _native.Model, prompts: Cells, defaults: dict[str, Any], op
     given.pop("tokenizer", None)
     end = given.pop("eos_token_id", None)
     settings["eos_token_id"] = None if end is None else [end] if isinstance(end, int) else list(end)
-    unknown = sorted(key for key, value in given.items() if value not in (None, False) and key not in _WITHOUT_EFFECT)
-    if unknown:
-        raise UsageError(f"generate: {', '.join(unknown)}: not supported")
+    refuse_unknown(given, "generate", _WITHOUT_EFFECT)
     return settings
 
 

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from . import _native
 from .arrays import Floats, Integers
 from .errors import UsageError
-from .folder import dtype_name, resolve
+from .folder import check_device, dtype_name, resolve
 from .padded import thread_count
 
 
@@ -202,11 +202,11 @@ def open(
     name: str | os.PathLike[str],
     *,
     dtype: Any = None,
-    device: str = "cpu",
+    device: Any = None,
     threads: int | None = None,
     isa: str = "",
     revision: str | None = None,
     cache_dir: str | os.PathLike[str] | None = None,
 ) -> Model:
     """A folder in Hugging Face layout, or org/name in the local cache; nothing is downloaded."""
-    return Model(_native.Model.open(resolve(name, revision, cache_dir), dtype_name(dtype), device, isa), threads)
+    return Model(_native.Model.open(resolve(name, revision, cache_dir), dtype_name(dtype), check_device(device), isa), threads)

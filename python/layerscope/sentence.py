@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from . import _native
 from .arrays import Floats, is_torch, to_torch
 from .errors import UsageError
-from .folder import dtype_name, read_json, refuse_unknown, resolve
+from .folder import check_device, dtype_name, read_json, refuse_unknown, resolve
 from .padded import thread_count
 from .tokenization import Tokenizer
 
@@ -27,7 +27,7 @@ class SentenceTransformer:
         self,
         model_name_or_path: str | os.PathLike[str],
         *,
-        device: str | None = None,
+        device: Any = None,
         prompts: dict[str, str] | None = None,
         default_prompt_name: str | None = None,
         similarity_fn_name: str | None = None,
@@ -40,7 +40,7 @@ class SentenceTransformer:
     ) -> None:
         refuse_unknown(options, "SentenceTransformer")
         folder = resolve(model_name_or_path, revision, cache_folder)
-        self._embedder = _native.Embedder.open(folder, dtype_name(dtype), device or "cpu")
+        self._embedder = _native.Embedder.open(folder, dtype_name(dtype), check_device(device))
         self._ways: dict[tuple[Any, ...], _native.Embedder] = {}
         self.threads = thread_count(threads)
         self.name_or_path = folder
@@ -92,8 +92,7 @@ class SentenceTransformer:
         return self
 
     def to(self, device: Any) -> SentenceTransformer:
-        if str(device) != "cpu":
-            raise UsageError(f"device {device!r}: expected cpu")
+        check_device(device)
         return self
 
     def __repr__(self) -> str:
@@ -123,9 +122,8 @@ class SentenceTransformer:
 
         batch_size and show_progress_bar change nothing: rows are batched by tokens, and no vector depends on it.
         """
-        refuse_unknown({key: value for key, value in options.items() if value is not None}, "encode")
-        if device is not None and str(device) != "cpu":
-            raise UsageError(f"device {device!r}: expected cpu")
+        refuse_unknown(options, "encode")
+        check_device(device)
         if precision not in _PRECISIONS:
             raise UsageError(f"precision {precision!r}: expected {', '.join(_PRECISIONS)}")
         single = isinstance(sentences, str) or not hasattr(sentences, "__len__")

@@ -216,7 +216,7 @@ class Tokenizer:
         return_length: bool = False,
         **options: Any,
     ) -> BatchEncoding:
-        refuse_unknown({key: value for key, value in options.items() if value not in (None, False)}, "tokenizer")
+        refuse_unknown(options, "tokenizer")
         single = isinstance(text, str)
         texts, pairs = _columns(text, text_pair)
         limit = self._limit(truncation, max_length, bool(padding))

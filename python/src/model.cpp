@@ -40,15 +40,12 @@ std::unique_ptr<Model> open(const std::string& folder, const std::string& dtype,
 NumpyArray<float, 2> pool(const Model& model, const ArrayIn<float, 2>& firsts) {
   const std::size_t rows = firsts.shape(0), width = firsts.shape(1);
   std::vector<float> pooled(rows * width);
-  const auto view = [&](auto* data) {
-    return MutableRows{.data = reinterpret_cast<std::byte*>(const_cast<float*>(data)),
-                       .rows = static_cast<std::int64_t>(rows),
-                       .width = static_cast<std::int64_t>(width),
-                       .stride = static_cast<std::int64_t>(width)};
-  };
+  const auto count = static_cast<std::int64_t>(rows), elements = static_cast<std::int64_t>(width);
+  const RowsView in{DType::kF32, reinterpret_cast<const std::byte*>(firsts.data()), count, elements, elements};
+  const MutableRows out{DType::kF32, reinterpret_cast<std::byte*>(pooled.data()), count, elements, elements};
   run_interruptibly([&](const std::atomic<bool>&) {
     model.enter_worker();
-    return model.pool(view(firsts.data()).view(), view(pooled.data()));
+    return model.pool(in, out);
   });
   return array_of<float, 2>(std::move(pooled), {rows, width});
 }

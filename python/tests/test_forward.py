@@ -189,7 +189,8 @@ def test_output_is_a_model_output(model):
         {"input_ids": [[0.5]]},
         {"input_ids": [[101]], "attention_mask": [[1, 1]]},
         {"input_ids": [[101]], "attention_mask": [[0.5]]},
-        {"input_ids": [[101]], "inputs_embeds": 1},
+        {"input_ids": [[101]], "inputs_embeds": np.ones((1, 1, 384))},
+        {"input_ids": [[101]], "past_key_values": 1},
         {"input_ids": [[101]], "decoder_input_ids": [[1]]},
         {"input_ids": [[101]], "token_type_ids": [[0, 0]]},
     ],
@@ -209,3 +210,29 @@ def test_heads_that_are_not_there(folder):
     for kind in ("AutoModelForMaskedLM", "AutoModelForSequenceClassification", "AutoModelForSeq2SeqLM"):
         with pytest.raises(layerscope.ModelError, match="all-MiniLM"):
             getattr(layerscope, kind).from_pretrained(folder)
+
+
+def test_the_configuration(model):
+    assert model.config.hidden_size == 384 and model.config["model_type"] == "bert" and model.config.num_hidden_layers == 6
+    gpt = opened("gpt2-lm-v5")
+    assert gpt.config.hidden_size == gpt.config.n_embd and gpt.config.num_hidden_layers == gpt.config.n_layer
+    gpt.config.pad_token_id = 7
+    assert gpt.config.get("pad_token_id") == 7 and "hidden_size" not in gpt.config.to_dict()
+    with pytest.raises(AttributeError, match="n_embd"):
+        model.config.n_embd
+
+
+@pytest.mark.parametrize("options", [{"device": "cpu"}, {"device_map": "auto"}, {"device_map": {"": "cpu"}}, {"quantization_config": None}])
+def test_options_that_ask_for_what_is_there(folder, options):
+    model = layerscope.AutoModel.from_pretrained(folder, attn_implementation="eager", **options)
+    assert model.device == "cpu" and model.to("cpu") is model
+
+
+@pytest.mark.parametrize(
+    "options", [{"device": "cuda"}, {"device_map": "cuda:0"}, {"device_map": {"": 0}}, {"subfolder": "onnx"}, {"load_in_8bit": True}]
+)
+def test_options_that_ask_for_what_is_not_there(folder, options):
+    with pytest.raises(layerscope.UsageError, match="device|subfolder|load_in_8bit"):
+        layerscope.AutoModel.from_pretrained(folder, **options)
+    with pytest.raises(layerscope.UsageError):
+        layerscope.AutoModel.from_pretrained(folder).to("cuda")

@@ -81,10 +81,22 @@ def test_sampling_depends_on_the_seed_alone():
     assert not np.array_equal(first, model.generate(ids, mask, seed=2, **options))
 
 
-@pytest.mark.parametrize("options", [{"num_beams": 4}, {"max_length": 2}, {"assistant_model": 1}, {"num_return_sequences": 2}])
-def test_what_is_not_built_is_refused(options):
+NOT_BUILT = ["assistant_model", "logits_processor", "stopping_criteria", "streamer", "generation_config", "length_penalty"]
+NOT_BUILT += ["num_beam_groups", "penalty_alpha", "prompt_lookup_num_tokens", "output_scores", "output_logits", "bad_words_ids"]
+NOT_BUILT += ["output_attentions", "typical_p", "epsilon_cutoff", "no_repeat_ngram_size", "guidance_scale", "inputs_embeds"]
+
+
+@pytest.mark.parametrize("name", [*NOT_BUILT, "num_beams", "num_return_sequences"])
+def test_what_is_not_built_is_refused_by_name(name):
     model = layerscope.AutoModelForCausalLM.from_pretrained(GOLDEN / "gpt2-lm-v5")
-    with pytest.raises(layerscope.UsageError):
-        model.generate([[5, 6, 7]], **options)
+    with pytest.raises(layerscope.UsageError, match=name):
+        model.generate([[5, 6, 7]], max_new_tokens=1, **{name: np.full(2, 3) if name == "bad_words_ids" else 3})
+    assert model.generate([[5, 6, 7]], max_new_tokens=1, **{name: None}).shape == (1, 4)
+
+
+def test_prompts_that_cannot_be_written_on():
+    model = layerscope.AutoModelForCausalLM.from_pretrained(GOLDEN / "gpt2-lm-v5")
+    with pytest.raises(layerscope.UsageError, match="max_length 2"):
+        model.generate([[5, 6, 7]], max_length=2)
     with pytest.raises(layerscope.InputError):
         model.generate([[5], [6]], [[1], [0]], max_new_tokens=2)
