@@ -17,6 +17,7 @@ from .model import Model, Ragged, States, open
 from .outputs import ModelOutput
 from .run import Run, open_run
 from .sentence import SentenceTransformer
+from .stand_in import replace_sentence_transformers
 from .tokenization import AutoTokenizer, BatchEncoding
 
 __all__ = [
@@ -45,4 +46,5 @@ __all__ = [
     "errors",
     "open",
     "open_run",
+    "replace_sentence_transformers",
 ]
