@@ -16,6 +16,7 @@ namespace layerscope {
 namespace {
 
 constexpr std::int64_t kMostPositions = std::int64_t{1} << 26;  // elements of a table that is copied
+constexpr std::int64_t kMostElements = std::int64_t{1} << 28;   // weights of a part
 constexpr double kExactWork = 4e6;                              // products up to which float64 loops are quick enough
 
 std::string slot_elsewhere(const std::string& slot, std::int64_t block) {
@@ -106,6 +107,9 @@ Status BlockLab::check_rows(const BlockEvidence& evidence) const {
     if (!is_embedding() && row.input.size() != tokens * width) return wrong(row, "the block's inputs");
     if (!row.padding_input.empty() && row.padding_input.size() != padding * width)
       return wrong(row, "the padding's inputs");
+    const std::size_t encoder_padding = static_cast<std::size_t>(row.encoder_left + row.encoder_right);
+    if (!row.encoder_padding.empty() && row.encoder_padding.size() != encoder_padding * width)
+      return wrong(row, "the encoder's padding states");
     if (row.encoder.size() % width != 0) return wrong(row, "the encoder's states");
     if (!row.type_ids.empty() && row.type_ids.size() != tokens)
       return Error{ErrorCode::kUsage, "row " + std::to_string(row.number) + ": not one type id a token"};
@@ -164,12 +168,17 @@ Status BlockLab::take_part(const BlockEvidence& evidence) {
   }
   if (is_embedding()) take_embedding(stack);
   const std::string prefix = stack_prefix(state.spec, stack_);
+  std::int64_t elements = 0;
   for (const Slot& slot : lab_slots(stack_, width_, base_.stack)) {
     if (base_.weights.contains(slot.name) || slot.name == "embed.token.weight") continue;
     if (slot.shape.elements() > kMostPositions)
       return Error{ErrorCode::kResource, "slot " + slot.name + " is too large to look for causes in"};
     std::shared_ptr<const SlotValues> values = elsewhere(at_end_ || is_embedding() ? 0 : block_, slot.name);
-    if (values) base_.weights[slot.name] = std::move(values);
+    if (!values) continue;
+    elements += static_cast<std::int64_t>(values->values.size());
+    base_.weights[slot.name] = std::move(values);
+    if (elements > kMostElements)
+      return Error{ErrorCode::kResource, "the part has too many weights to look for causes in"};
   }
   return {};
 }

@@ -59,8 +59,9 @@ struct AttentionChange {
 
 /// Which of a row's padding takes part, and which tokens no query sees.
 struct RowExtent {
-  std::int64_t left = 0, right = 0;                ///< padding tokens that are computed along
-  std::int64_t hidden_first = 0, hidden_last = 0;  ///< keys at the row's ends (padding included) that are masked
+  std::int64_t left = 0, right = 0;                  ///< padding tokens that are computed along
+  std::int64_t encoder_left = 0, encoder_right = 0;  ///< of the encoder's padding, seen as its tokens are
+  std::int64_t hidden_first = 0, hidden_last = 0;    ///< keys at the row's ends (padding included) that are masked
 };
 
 struct BlockSetup {

@@ -26,7 +26,9 @@ struct BlockEvidence {
     std::vector<float> encoder;          ///< [te, width] the encoder's final states, for blocks that read them
     std::int64_t left_padding = 0, right_padding = 0;  ///< tokens beside this row in the other side's batch
     std::vector<float> padding_input;  ///< [left_padding + right_padding, width] the block's input there, or empty
-    std::int64_t number = 0;           ///< of the row, for messages
+    std::int64_t encoder_left = 0, encoder_right = 0;  ///< padding beside the encoder's tokens
+    std::vector<float> encoder_padding;  ///< [encoder_left + encoder_right, width] the final states there, or empty
+    std::int64_t number = 0;             ///< of the row, for messages
     /// Values inside of the block, [t, width of the site] by the site's name, where the other side has them.
     std::map<std::string, std::vector<float>> inside;
   };

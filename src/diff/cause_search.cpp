@@ -97,6 +97,7 @@ std::vector<Finding> CauseSearch::run() {
     std::vector<Trial> trials = try_all(stage, lab_.base(), before_);
     const Trial* other = nullptr;
     const Trial* best = proved(trials, before_, kClearRounded, other);
+    if (best != nullptr && best->approximate) return with_second(*best, stages);
     if (best != nullptr) return {finding(*best, before_, other)};
     singles.insert(singles.end(), std::make_move_iterator(trials.begin()), std::make_move_iterator(trials.end()));
   }
@@ -108,6 +109,21 @@ std::vector<Finding> CauseSearch::run() {
   const Trial* other = nullptr;
   if (const Trial* part = proved(singles, before_, kPartRounded, other)) return {finding(*part, before_, nullptr)};
   return {};
+}
+
+// A rounding that explains most of an error may stand beside a fault that explains what is left.
+std::vector<Finding> CauseSearch::with_second(const Trial& first, const std::vector<Hypotheses>& stages) const {
+  const std::vector<Finding> alone = {finding(first, before_, nullptr)};
+  if (first.after <= kHonest * lab_.noise()) return alone;
+  BlockSetup base = lab_.base();
+  first.apply(base);
+  for (std::size_t stage = 0; stage < 2; ++stage) {
+    const std::vector<Trial> trials = try_all(stages[stage], base, first.after);
+    const auto best = std::ranges::min_element(trials, {}, &Trial::after);
+    if (best != trials.end() && best->after * kClear < first.after)
+      return {alone.front(), finding(*best, first.after, nullptr)};
+  }
+  return alone;
 }
 
 std::vector<Finding> CauseSearch::pairs(std::vector<Trial> singles, const std::vector<Hypotheses>& stages) const {

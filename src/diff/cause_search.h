@@ -41,6 +41,7 @@ class CauseSearch {
   /// when they leave less than 1 / `rounded_clear` of the error.
   [[nodiscard]] const Trial* proved(const std::vector<Trial>& trials, double before, double rounded_clear,
                                     const Trial*& other) const;
+  [[nodiscard]] std::vector<Finding> with_second(const Trial& first, const std::vector<Hypotheses>& stages) const;
   [[nodiscard]] std::vector<Finding> pairs(std::vector<Trial> singles, const std::vector<Hypotheses>& stages) const;
   [[nodiscard]] Finding finding(const Trial& trial, double before, const Trial* other) const;
 

@@ -16,7 +16,8 @@ void add_extents(const BlockLab& lab, Hypotheses& out, const std::string& site, 
   for (std::size_t r = 0; r < extents.size(); ++r) {
     change(extents[r], lab.rows()[r]);
     const RowExtent& e = extents[r];
-    any = any || e.left + e.right + e.hidden_first + e.hidden_last > 0;
+    any = any || e.left + e.right + e.encoder_left + e.encoder_right + e.hidden_first + e.hidden_last > 0;
+    if (e.encoder_left + e.encoder_right > 0 && lab.rows()[r].encoder_padding.empty()) return;
     if (e.left + e.right > 0 && lab.rows()[r].padding_input.empty()) return;
   }
   if (!any) return;
@@ -65,6 +66,18 @@ void suspect_padding(const BlockLab& lab, const Step& step, Hypotheses& out) {
               [](RowExtent& extent, const Row& row) { extent.hidden_last = row.ids.size() > 1 ? 1 : 0; });
   add_extents(lab, out, site, "the first token of every row is masked",
               [](RowExtent& extent, const Row& row) { extent.hidden_first = row.ids.size() > 1 ? 1 : 0; });
+}
+
+void suspect_encoder_padding(const BlockLab& lab, const Step& step, Hypotheses& out) {
+  const std::string site = step.slot + ".probs";
+  add_extents(lab, out, site, "the encoder's padding is attended to",
+              [](RowExtent& extent, const BlockEvidence::Row& row) {
+                extent.encoder_left = row.encoder_left;
+                extent.encoder_right = row.encoder_right;
+              });
+  add_extents(
+      lab, out, site, "the encoder's first padding token is attended to",
+      [](RowExtent& extent, const BlockEvidence::Row& row) { extent.encoder_right = row.encoder_right > 0 ? 1 : 0; });
 }
 
 void suspect_reach(std::size_t s, const Step& step, const Attention& attention, const BlockLab& lab, Hypotheses& out) {
@@ -129,7 +142,7 @@ void suspect_reach(std::size_t s, const Step& step, const Attention& attention, 
 void suspect_masks(const BlockLab& lab, Hypotheses& out) {
   bool padding = false;
   for_each_mixer<Attention>(lab, [&](std::size_t s, const Step& step, const Attention& attention) {
-    if (attention.keys == KeySource::kEncoder) return;
+    if (attention.keys == KeySource::kEncoder) return suspect_encoder_padding(lab, step, out);
     suspect_reach(s, step, attention, lab, out);
     if (!padding) suspect_padding(lab, step, out);
     padding = true;

@@ -175,7 +175,10 @@ void LabBackend::name(const Stack& stack, const StackWeights& weights) {
       product(loaded.short_conv->in, at + "in");
       product(loaded.short_conv->out, at + "out");
     }
-    if (std::holds_alternative<Attention>(step.mixer)) attentions_.push_back(step.slot);
+    if (const auto* attention = std::get_if<Attention>(&step.mixer)) {
+      attentions_.push_back(step.slot);
+      crosses_.push_back(attention->keys == KeySource::kEncoder);
+    }
   }
 }
 
@@ -260,7 +263,8 @@ void LabBackend::attend(std::span<const AttentionCall> calls, Scratch& scratch) 
   ++attended_;
   const AttentionChange change = found == changes.end() ? AttentionChange() : found->second;
   for (std::size_t i = 0; i < calls.size(); ++i) {
-    const RowExtent extent = i < setup_.extents.size() ? setup_.extents[i] : RowExtent();
+    const bool own = attended_ > crosses_.size() || !crosses_[attended_ - 1];
+    const RowExtent extent = own && i < setup_.extents.size() ? setup_.extents[i] : RowExtent();
     const bool plain = change == AttentionChange() && extent.hidden_first == 0 && extent.hidden_last == 0;
     if (plain || calls[i].arguments.positions != nullptr)
       inner_.attention(calls[i].arguments, calls[i].z, scratch);

@@ -102,6 +102,7 @@ class LabBackend final : public Backend {
   const BlockSetup& setup_;
   std::map<const void*, std::string> modules_;  // of packed matrices and norms
   std::vector<std::string> attentions_;         // the steps that attend, in order
+  std::vector<bool> crosses_;                   // which of them read the encoder
   mutable std::size_t attended_ = 0;
 };
 

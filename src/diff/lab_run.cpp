@@ -75,7 +75,7 @@ class LabBatch {
       batch.rows.push_back(row.number);
       batch.tags.push_back(r);
     }
-    if (input_.stack == StackId::kDecoder) append_memory();
+    if (input_.stack == StackId::kDecoder) LAYERSCOPE_TRY(append_memory());
     return check_tables();
   }
 
@@ -109,7 +109,7 @@ class LabBatch {
         !row.padding_input.empty() && extent.left <= row.left_padding && extent.right <= row.right_padding;
     if (extent.left + extent.right > 0 && !known) return unusable("nothing is known of the padding");
     const auto padding = row.padding_input.begin();
-    const std::int64_t first = row.left_padding - extent.left, behind = row.left_padding;
+    const std::int64_t behind = known ? row.left_padding : 0, first = behind - extent.left;
     stream_.insert(stream_.end(), padding + first * input_.width, padding + (first + extent.left) * input_.width);
     stream_.insert(stream_.end(), row.input.begin(), row.input.end());
     stream_.insert(stream_.end(), padding + behind * input_.width, padding + (behind + extent.right) * input_.width);
@@ -127,11 +127,24 @@ class LabBatch {
     own.type_ids.resize(own.ids.size(), 0);
   }
 
-  void append_memory() {
-    for (const BlockEvidence::Row& row : input_.rows) {
+  Status append_memory() {
+    for (std::size_t r = 0; r < input_.rows.size(); ++r) {
+      const BlockEvidence::Row& row = input_.rows[r];
+      const RowExtent extent = r < setup_.extents.size() ? setup_.extents[r] : RowExtent();
+      const bool known = !row.encoder_padding.empty() && extent.encoder_left <= row.encoder_left &&
+                         extent.encoder_right <= row.encoder_right;
+      if (extent.encoder_left + extent.encoder_right > 0 && !known)
+        return unusable("nothing is known of the encoder's padding");
+      const auto padding = row.encoder_padding.begin();
+      const std::int64_t behind = known ? row.encoder_left : 0;
+      memory_.insert(memory_.end(), padding + (behind - extent.encoder_left) * input_.width,
+                     padding + behind * input_.width);
       memory_.insert(memory_.end(), row.encoder.begin(), row.encoder.end());
+      memory_.insert(memory_.end(), padding + behind * input_.width,
+                     padding + (behind + extent.encoder_right) * input_.width);
       batch.inputs[0].offsets.push_back(static_cast<std::int64_t>(memory_.size()) / input_.width);
     }
+    return {};
   }
 
   // Nothing is looked up that is not there.

@@ -9,7 +9,8 @@
 namespace layerscope {
 namespace {
 
-constexpr std::size_t kMostNeighbours = 12;
+constexpr std::size_t kMostNeighbours = 12, kFewNeighbours = 4;
+constexpr double kLargeBlock = 3e6;  // elements of a block of which every run takes long
 
 // [rows, columns] -> [columns, rows]
 std::vector<float> turned(const std::vector<float>& values, std::int64_t rows, std::int64_t columns) {
@@ -88,7 +89,10 @@ std::vector<int> neighbours(const BlockLab& lab) {
     if (block != lab.block()) others.push_back(block);
   }
   std::ranges::stable_sort(others, {}, [&](int block) { return std::abs(block - lab.block()); });
-  if (others.size() > kMostNeighbours) others.resize(kMostNeighbours);
+  double elements = 0;
+  for (const auto& [slot, values] : lab.base().weights) elements += static_cast<double>(values->values.size());
+  const std::size_t most = elements > kLargeBlock ? kFewNeighbours : kMostNeighbours;
+  if (others.size() > most) others.resize(most);
   return others;
 }
 

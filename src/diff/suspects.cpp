@@ -142,6 +142,9 @@ class Search {
           row.padding_input = floats(values[n].padding);
         } else if (names[n] == link->encoded) {
           row.encoder = floats(values[n].values);
+          row.encoder_left = rows[i].padding[0].left;
+          row.encoder_right = rows[i].padding[0].right;
+          row.encoder_padding = floats(values[n].padding);
         } else {
           row.inside[names[n]] = floats(values[n].values);
         }

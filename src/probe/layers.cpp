@@ -14,25 +14,29 @@ GatheredLayers::GatheredLayers(std::vector<ProbeSite> sites, std::string folder,
 
 Status GatheredLayers::append(std::size_t site, std::span<const float> vectors) {
   Column& column = columns_[site];
-  column.held.insert(column.held.end(), vectors.begin(), vectors.end());
-  return column.held.size() > floats_ ? spill(column) : Status();
+  if (column.held.size() + vectors.size() <= floats_) {
+    column.held.reserve(floats_);  // growing would hold them twice
+    column.held.insert(column.held.end(), vectors.begin(), vectors.end());
+    return {};
+  }
+  LAYERSCOPE_TRY(write(column, column.held));
+  column.held.clear();
+  return write(column, vectors);
 }
 
-Status GatheredLayers::spill(Column& column) const {
+Status GatheredLayers::write(Column& column, std::span<const float> vectors) const {
   if (!column.file.is_open()) {
     LAYERSCOPE_ASSIGN(column.file, File::create_unnamed(folder_));
   }
-  const std::span<const std::byte> bytes = std::as_bytes(std::span(column.held));
-  LAYERSCOPE_TRY(column.file.write_at(column.written, bytes));
-  column.written += bytes.size();
-  column.held.clear();
+  LAYERSCOPE_TRY(column.file.write_at(column.written, std::as_bytes(vectors)));
+  column.written += vectors.size_bytes();
   return {};
 }
 
 Status GatheredLayers::finish() {
   for (Column& column : columns_) {
     if (!column.file.is_open()) continue;
-    LAYERSCOPE_TRY(spill(column));
+    LAYERSCOPE_TRY(write(column, column.held));
     column.held = {};
     LAYERSCOPE_ASSIGN(column.mapped, MappedFile::of(column.file.descriptor(), column.written, column.file.path(),
                                                     ErrorCode::kRuntime));

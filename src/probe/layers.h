@@ -57,7 +57,7 @@ class GatheredLayers final : public ProbeLayers {
     std::uint64_t written = 0;  // bytes
     MappedFile mapped;
   };
-  [[nodiscard]] Status spill(Column& column) const;
+  [[nodiscard]] Status write(Column& column, std::span<const float> vectors) const;
 
   std::string folder_;
   std::size_t floats_;  // that a site holds before they go to its file

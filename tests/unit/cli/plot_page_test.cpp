@@ -60,7 +60,7 @@ TEST(PlotPage, LeavesGapsWhereThereIsNoNumber) {
                        .names = {"a", "b", "c", "d"},
                        .curves = {{.name = "error",
                                    .values = {0, 1e-3, kNothing, HUGE_VAL},
-                                   .low = {0, 1e-4, 0, 0},
+                                   .low = {0, 5e-4, 0, 0},
                                    .high = {1, 1, 1, 1}},
                                   {.name = "floor", .values = {1, 1, 1, 1}, .low = {}, .high = {}, .reference = true}},
                        .logarithmic = true};
@@ -68,7 +68,7 @@ TEST(PlotPage, LeavesGapsWhereThereIsNoNumber) {
   const Json json = plot_of(page, plot);
   const Json& error = json.find("curves")->array()->front();
   EXPECT_EQ(error.find("values")->dump(), "[null,0.001,null,null]");
-  EXPECT_EQ(error.find("low")->dump(), "[null,0.0001,null,null]");
+  EXPECT_EQ(error.find("low")->dump(), "[null,5e-04,null,null]");
   EXPECT_FALSE(*error.find("dashed")->boolean());
   EXPECT_TRUE(*json.find("curves")->array()->back().find("dashed")->boolean());
   EXPECT_TRUE(*json.find("logarithmic")->boolean());

@@ -49,7 +49,7 @@ struct Plant {
 std::optional<Plant> any_plant(const BlockLab& lab, SplitMix64& random, std::size_t theme) {
   Hypotheses all;
   using Suspect = void (*)(const BlockLab&, Hypotheses&);
-  constexpr std::array<Suspect, 9> kThemes = {suspect_activations, suspect_norms,   suspect_scores,
+  constexpr std::array<Suspect, 9> kThemes = {suspect_activations, suspect_norms,     suspect_scores,
                                               suspect_masks,       suspect_rotations, suspect_steps,
                                               suspect_weights,     suspect_embedding, suspect_other_weights};
   kThemes[theme % kThemes.size()](lab, all);
