@@ -3,7 +3,7 @@
 MODEL ?= models/all-MiniLM-L6-v2
 SECONDS_PER_TARGET ?= 600
 
-.PHONY: help demo build test bench sanitize fuzz lint format clean
+.PHONY: help demo build python test bench sanitize fuzz lint format clean
 
 help:  ## this list
 	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "  make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -16,6 +16,10 @@ demo: build  ## everything a bare Debian 12 needs, then hidden states of real te
 build:  ## the program, build/release/layerscope
 	@tools/setup.sh build
 	@tools/build.sh release layerscope
+
+python:  ## the Python package, into .venv
+	@tools/setup.sh python
+	@tools/python.sh
 
 test:  ## the whole test suite; the last line counts passed and failed
 	@tools/setup.sh test

@@ -1,5 +1,6 @@
 option(LAYERSCOPE_TESTS "Build the test suite" ON)
 option(LAYERSCOPE_BENCH "Build the benchmarks" OFF)
+option(LAYERSCOPE_PYTHON "Build the Python package's module" OFF)
 option(LAYERSCOPE_FUZZ "Build the fuzz targets (clang only), with sanitizers and coverage counters" OFF)
 set(LAYERSCOPE_SANITIZE "" CACHE STRING "Sanitizers to build with, as for -fsanitize= (address,undefined or thread)")
 

@@ -9,7 +9,7 @@ import re
 import sys
 import tempfile
 
-# What each folder of src/ may include. An entry with a slash admits one header of a folder, not the folder.
+# What each folder of src/ may include, and the Python package's module. An entry with a slash admits one header of a folder, not the folder.
 ALLOWED = {
     "base": [],
     "spec": ["base"],
@@ -29,6 +29,7 @@ ALLOWED = {
              "store", "job", "kernels/scalar.h"],
     "probe": ["base", "spec", "tap", "store", "analysis", "session", "job"],
     "cli": ["base", "spec", "tap", "store", "analysis", "session", "hub", "job", "diff", "probe"],
+    "python": ["base", "tap", "tokenizer", "store", "analysis", "session", "hub", "job"],
 }
 PUBLIC = "layerscope"
 INCLUDE = re.compile(r'^\s*#\s*include\s*([<"])([^>"]+)[>"]')
@@ -61,7 +62,7 @@ def violations(root: pathlib.Path) -> list[str]:
         if folder.is_dir() and folder.name not in ALLOWED and sources(folder):
             found.append(f"src/{folder.name}: has no line in tools/check_layers.py")
             folders.add(folder.name)
-    owners = [(name, root / "src" / name) for name in ALLOWED] + [(PUBLIC, root / "include" / PUBLIC)]
+    owners = [(name, root / ("python/src" if name == "python" else f"src/{name}")) for name in ALLOWED] + [(PUBLIC, root / "include" / PUBLIC)]
     for owner, folder in owners:
         for path in sources(folder) if folder.is_dir() else []:
             for number, line in enumerate(path.read_text(encoding="utf-8").splitlines(), 1):
@@ -88,6 +89,8 @@ def self_test() -> int:
         ("src/kernels/a.cpp", '#include "layerscope/tensor.h"', False),
         ("src/kernels/a.cpp", '// #include "engine/engine.h"', False),
         ("src/unknown/a.cpp", "int x;", True),
+        ("python/src/a.cpp", '#include "cli/cli.h"', True),
+        ("python/src/a.cpp", '#include "session/embedder.h"', False),
         ("include/layerscope/a.h", '#include "base/json.h"', True),
     ]
     wrong = 0

@@ -4,6 +4,8 @@
 Prints each failed case and, last, "N passed, N failed[, N skipped]". A program that ctest calls failed without a failed
 case of its own (a crash, a time-out, nothing run) counts as one failure, so that no failure can vanish. A ctest entry named
 check.* is no GoogleTest program and counts as one case.
+
+count_tests.py --cases JUNIT_XML counts the cases of one report, pytest's; one without cases is a failure.
 """
 import pathlib
 import sys
@@ -30,7 +32,25 @@ def program_cases(report: pathlib.Path) -> list[tuple[str, str]]:
     return cases
 
 
+def print_counts(counts: dict[str, int]) -> int:
+    line = f"{counts['passed']} passed, {counts['failed']} failed"
+    print(line + (f", {counts['skipped']} skipped" if counts["skipped"] else ""))
+    return 1 if counts["failed"] else 0
+
+
+def count_cases(report: pathlib.Path) -> int:
+    counts = {"passed": 0, "failed": 0, "skipped": 0}
+    cases = program_cases(report) or [(f"{report}: no case", "failed")]
+    for case, outcome in cases:
+        counts[outcome] += 1
+        if outcome == "failed":
+            print(f"failed: {case}")
+    return print_counts(counts)
+
+
 def main() -> int:
+    if sys.argv[1] == "--cases":
+        return count_cases(pathlib.Path(sys.argv[2]))
     ctest_report, case_folder = pathlib.Path(sys.argv[1]), pathlib.Path(sys.argv[2])
     counts = {"passed": 0, "failed": 0, "skipped": 0}
     try:
@@ -55,9 +75,7 @@ def main() -> int:
             why = "ran no case" if not program_failed else "ended without a failed case (crash or time-out?)"
             print(f"failed: {name}: {why}")
             counts["failed"] += 1
-    line = f"{counts['passed']} passed, {counts['failed']} failed"
-    print(line + (f", {counts['skipped']} skipped" if counts["skipped"] else ""))
-    return 1 if counts["failed"] else 0
+    return print_counts(counts)
 
 
 if __name__ == "__main__":

@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# Makes a Debian 12 machine able to do one thing with this repository: tools/setup.sh build|test|demo|lint|fuzz|bench
+# Makes a Debian 12 machine able to do one thing with this repository: tools/setup.sh build|python|test|demo|lint|fuzz|bench
 # Installs only what is missing, so a second call changes nothing and needs no network. Needs root or sudo when it installs.
 set -euo pipefail
 
@@ -7,20 +7,23 @@ minimum_cargo=1.85  # the tokenizers crate asks for it; Debian's plain cargo is 
 
 # ocl-icd-opencl-dev: libdnnl-dev's CMake configuration asks for it without depending on it.
 build=(ca-certificates g++ cmake ninja-build ccache pkg-config libdnnl-dev ocl-icd-opencl-dev libhwy-dev libsimdjson-dev zlib1g-dev libcli11-dev
-       libfmt-dev libxxhash-dev libjs-dygraphs)
+       libfmt-dev libxxhash-dev libflatbuffers-dev libjs-dygraphs)
 python=(python3 python3-venv)
 tests=(libgtest-dev libgmock-dev)
 # libomp-14-dev: clang's half of the OpenMP that the build asks for.
 fuzz=(clang libclang-rt-14-dev libomp-14-dev llvm-14)
+# Headers for extension modules.
+module=("${python[@]}" python3-dev)
 case "${1:-}" in
   build) packages=("${build[@]}") ;;
+  python) packages=("${build[@]}" "${module[@]}") ;;
   demo)  packages=("${build[@]}" "${python[@]}") ;;
-  test)  packages=("${build[@]}" "${python[@]}" "${tests[@]}" "${fuzz[@]}" clang-format-14) ;;
+  test)  packages=("${build[@]}" "${module[@]}" "${tests[@]}" "${fuzz[@]}" clang-format-14) ;;
   fuzz)  packages=("${build[@]}" "${fuzz[@]}") ;;
   lint)  packages=("${build[@]}" "${tests[@]}" python3 clang-format-14 clang-tidy-14 libomp-14-dev) ;;
   bench) packages=("${build[@]}" libbenchmark-dev) ;;
   format) packages=(clang-format-14) ;;
-  *) echo "usage: tools/setup.sh build|test|demo|lint|format|fuzz|bench" >&2; exit 2 ;;
+  *) echo "usage: tools/setup.sh build|python|test|demo|lint|format|fuzz|bench" >&2; exit 2 ;;
 esac
 
 say() { printf 'setup: %s\n' "$*" >&2; }

@@ -49,6 +49,11 @@ unit_tests() {
   python3 tools/count_tests.py "$reports/ctest.xml" "$reports/cases"
 }
 
+python_tests() {
+  .venv/bin/python -m pytest -q --junitxml="$reports/python.xml"
+  python3 tools/count_tests.py --cases "$reports/python.xml"
+}
+
 mkdir -p "$reports"
 piece 'build' tools/build.sh test
 piece 'demo model' tools/demo_model.sh "${MODEL:-models/all-MiniLM-L6-v2}"
@@ -67,6 +72,10 @@ if [ -x build/release/layerscope ]; then
   for script in tests/e2e/*.sh; do
     [ -f "$script" ] && piece "e2e ${script##*/}" bash "$script"
   done
+fi
+piece 'Python package' tools/python.sh test
+if [ -x build/release/layerscope ] && [ -x .venv/bin/python ]; then
+  piece 'Python tests' python_tests
 fi
 piece "fuzz, $fuzz_seconds s a target" tools/fuzz.sh "$fuzz_seconds"
 

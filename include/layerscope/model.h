@@ -95,6 +95,7 @@ struct ModelInfo {
   bool has_tokenizer = false;
   bool has_type_ids = false;  ///< rows may carry type ids
   bool two_stacks = false;
+  bool has_pooler = false;       ///< see Model::pool
   bool has_head = false;         ///< over the vocabulary: there is a site "logits"
   std::optional<Labels> labels;  ///< of a classifier's head, where the folder has one
   std::int64_t vocabulary_size = 0;
@@ -156,7 +157,12 @@ class Model {
   /// types.
   [[nodiscard]] Status finish(StackId stack, const RowsView& stream, const MutableRows& out) const;
 
-  /// Prepares a worker: call once in every thread that will call run, logits or finish (single-threaded library
+  /// What an encoder's pooler makes of the final states of first tokens, [n, final width] f32 -> out likewise: the
+  /// pooler_output of transformers, the same bits for any n. Errors: kModel for a folder without one; kUsage without
+  /// weights and for other shapes or types.
+  [[nodiscard]] Status pool(const RowsView& firsts, const MutableRows& out) const;
+
+  /// Prepares a worker: call once in every thread that will call run, logits, finish or pool (single-threaded library
   /// settings).
   void enter_worker() const;
 

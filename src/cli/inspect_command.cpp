@@ -2,13 +2,13 @@
 
 #include <fmt/format.h>
 
-#include "base/json.h"
 #include "base/try.h"
 #include "cli/color_ramp.h"
 #include "cli/commands.h"
 #include "cli/display_text.h"
 #include "cli/fold.h"
 #include "cli/progress.h"
+#include "session/inspect.h"
 #include "session/model_state.h"
 #include "spec/print.h"
 
@@ -25,92 +25,6 @@ std::vector<NamedStack> stacks_of(const ModelSpec& spec) {
   if (spec.encoder) stacks.push_back({"encoder", &*spec.encoder});
   if (spec.decoder) stacks.push_back({"decoder", &*spec.decoder});
   return stacks;
-}
-
-void append_strings(std::string& out, const std::vector<std::string>& texts) {
-  out += '[';
-  for (std::size_t k = 0; k < texts.size(); ++k) {
-    if (k > 0) out += ',';
-    append_json_string(out, texts[k]);
-  }
-  out += ']';
-}
-
-void append_member(std::string& out, std::string_view key, std::string_view text) {
-  out += fmt::format("\"{}\":", key);
-  append_json_string(out, text);
-}
-
-void append_stack(std::string& out, const NamedStack& named, std::int64_t width) {
-  out += '{';
-  append_member(out, "name", named.name);
-  out += fmt::format(",\"layers\":{},\"width\":{},\"blocks\":[", named.stack->blocks.size(), width);
-  for (const Block& block : named.stack->blocks) {
-    if (out.back() != '[') out += ',';
-    out += "{\"steps\":[";
-    for (const Step& step : block.steps) {
-      if (out.back() != '[') out += ',';
-      out += '{';
-      append_member(out, "slot", step.slot);
-      out += ',';
-      append_member(out, "text", step_text(step));
-      out += '}';
-    }
-    out += "]}";
-  }
-  out += "],\"program\":";
-  append_strings(out, block_program(*named.stack));
-  out += '}';
-}
-
-std::string inspect_json(const ModelState& state) {
-  std::string out = "{";
-  append_member(out, "model_type", state.info.model_type);
-  out += fmt::format(",\"parameters\":{},\"stacks\":[", state.info.parameters);
-  for (const NamedStack& named : stacks_of(state.spec)) {
-    if (out.back() != '[') out += ',';
-    append_stack(out, named, state.spec.width);
-  }
-  out += "],\"head\":";
-  if (state.spec.head)
-    append_json_string(out, head_text(state.spec.head.value()));
-  else
-    out += "null";
-  if (state.spec.labels) {
-    out += ',';
-    append_member(out, "label_head", labels_text(*state.spec.labels));
-    out += ",\"labels\":";
-    append_strings(out, state.spec.labels->names);
-  }
-  out += ",\"sites\":[";
-  for (const Site& site : state.sites.sites) {
-    if (out.back() != '[') out += ',';
-    out += '{';
-    append_member(out, "name", site.name);
-    out += fmt::format(",\"hf_index\":{},\"width\":{},\"heads\":{}}}",
-                       site.hf_index ? std::to_string(*site.hf_index) : "null",
-                       site.kind == SiteKind::kProbs ? "null" : std::to_string(site.width),
-                       site.heads > 0 ? std::to_string(site.heads) : "null");
-  }
-  out += "],\"tensors\":[";
-  for (const Binding& binding : state.bindings.bound) {
-    if (out.back() != '[') out += ',';
-    out += '{';
-    append_member(out, "slot", binding.slot.name);
-    out += ',';
-    append_member(out, "source", binding.tensor->name);
-    out += ',';
-    append_member(out, "cut", binding.cut.text());
-    out += fmt::format(",\"shape\":[{}]", fmt::join(binding.slot.shape.dims(), ","));
-    out += ',';
-    append_member(out, "dtype", dtype_name(binding.tensor->view.dtype));
-    out += '}';
-  }
-  out += "],\"ignored\":";
-  append_strings(out, state.bindings.ignored);
-  out += fmt::format(",\"vocabulary_size\":{},\"max_tokens\":{},\"tokenizer\":{}}}\n", state.info.vocabulary_size,
-                     state.info.max_tokens ? std::to_string(*state.info.max_tokens) : "null", state.info.has_tokenizer);
-  return out;
 }
 
 /// Lines of columns that are as wide as their widest field.

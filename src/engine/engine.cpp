@@ -70,6 +70,16 @@ Status Engine::label_scores(const RowsView& finals, const MutableRows& out) cons
   return {};
 }
 
+Status Engine::pool(const RowsView& finals, const MutableRows& out) const {
+  if (!weights_.pooler) return Error{ErrorCode::kUsage, "the model has no pooler"};
+  const Head transform{.transform = Head::Transform{.width = spec_.width, .activation = spec_.pooler->activation}};
+  LAYERSCOPE_ASSIGN(const PackedHead* packed, pooler_.get(transform, *weights_.pooler, *backend_));
+  std::unique_ptr<Workspace> workspace = take_workspace();
+  LAYERSCOPE_TRY(pool_rows(*backend_, *packed, finals, out, *workspace));
+  return_workspace(std::move(workspace));
+  return {};
+}
+
 Status Engine::finish(StackId stack, const RowsView& stream, const MutableRows& out) const {
   LAYERSCOPE_TRY(expect_stream_type(*backend_, stream, out));
   std::unique_ptr<Workspace> workspace = take_workspace();

@@ -66,6 +66,10 @@ class Engine {
   [[nodiscard]] Status logits(const RowsView& finals, const MutableRows& out, const RunOptions& options = {}) const;
   /// Likewise, scores over labels: finals [n, final width] -> out [n, labels].
   [[nodiscard]] Status label_scores(const RowsView& finals, const MutableRows& out) const;
+  [[nodiscard]] bool has_pooler() const noexcept { return weights_.pooler.has_value(); }
+  /// What the pooler makes of first final states: [n, width] -> [n, width], both in the stream's type. Errors: kUsage
+  /// for a model without one; kResource.
+  [[nodiscard]] Status pool(const RowsView& finals, const MutableRows& out) const;
   /// What the end of a stack makes of its stream: [n, width] -> [n, final width], both in the stream's type.
   [[nodiscard]] Status finish(StackId stack, const RowsView& stream, const MutableRows& out) const;
 
@@ -83,7 +87,7 @@ class Engine {
   std::unique_ptr<Backend> backend_;
   mutable std::mutex mutex_;
   mutable std::vector<std::unique_ptr<Workspace>> idle_;
-  mutable LazyHead head_, labels_;
+  mutable LazyHead head_, labels_, pooler_;
 };
 
 }  // namespace layerscope

@@ -88,7 +88,9 @@ Result<PackedHead> pack_head(const Head& head, const HeadTensors& tensors, const
     LAYERSCOPE_ASSIGN(packed.transform,
                       backend.pack(tensors.transform, tensors.transform_bias, head.transform->activation));
   }
-  LAYERSCOPE_ASSIGN(packed.out, backend.pack(tensors.out, tensors.out_bias, Activation::kNone));
+  if (!tensors.out.empty()) {
+    LAYERSCOPE_ASSIGN(packed.out, backend.pack(tensors.out, tensors.out_bias, Activation::kNone));
+  }
   return packed;
 }
 
@@ -112,6 +114,17 @@ Status score(const Backend& backend, const Head& head, const PackedHead& weights
     scale_all(backend, 1 / *head.softcap, scores);
     backend.activate(Activation::kTanh, scores.view(), scores);
     scale_all(backend, *head.softcap, scores);
+  }
+  return {};
+}
+
+Status pool_rows(const Backend& backend, const PackedHead& weights, const RowsView& finals, const MutableRows& out,
+                 Workspace& workspace) {
+  for (std::int64_t first = 0; first < finals.rows; first += kTileRows) {
+    const std::int64_t count = std::min(kTileRows, finals.rows - first);
+    const MutableRows in = workspace.tile_in.rows(backend.info().operand, count, finals.width);
+    backend.convert(slice(finals, first, count), in);
+    LAYERSCOPE_TRY(backend.linear(*weights.transform, in.view(), slice(out, first, count), *workspace.scratch));
   }
   return {};
 }

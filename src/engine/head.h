@@ -20,7 +20,7 @@ namespace layerscope {
 /// The same of the head over labels.
 [[nodiscard]] std::string missing_of_labels(const ModelSpec& spec, const Bindings& bindings);
 
-/// The head's matrices, laid out for a backend.
+/// The head's matrices, laid out for a backend; those that are not there are null.
 struct PackedHead {
   std::unique_ptr<PackedLinear> transform, out;
   const NormWeights* norm = nullptr;
@@ -46,6 +46,10 @@ class LazyHead {
 /// finals [n, final width] in the stream's type -> out [n, vocabulary] in the stream's type.
 [[nodiscard]] Status score(const Backend& backend, const Head& head, const PackedHead& weights, const RowsView& finals,
                            const MutableRows& out, Workspace& workspace);
+
+/// finals [n, width] of first tokens -> out [n, width], what the pooler makes of them; both in the stream's type.
+[[nodiscard]] Status pool_rows(const Backend& backend, const PackedHead& weights, const RowsView& finals,
+                               const MutableRows& out, Workspace& workspace);
 
 /// stream [n, width] -> out [n, final width], both in the stream's type; without a projection they may be the same
 /// memory.

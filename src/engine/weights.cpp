@@ -169,6 +169,11 @@ Result<ModelWeights> load_weights(const ModelSpec& spec, const Bindings& binding
   }
   if (spec.labels && missing_of_labels(spec, bindings).empty())
     weights.labels = find_tensors(spec.labels->head, "labels", "", Loader(bindings, backend, ""));
+  if (const Loader loader(bindings, backend, ""); loader.has("pooler.weight") && loader.has("pooler.bias")) {
+    weights.pooler.emplace();
+    weights.pooler->transform = loader.views("pooler.weight");
+    weights.pooler->transform_bias = loader.elements("pooler.bias");
+  }
   if (spec.encoder) {
     Loader loader(bindings, backend, stack_prefix(spec, StackId::kEncoder));
     LAYERSCOPE_ASSIGN(weights.encoder, load_stack(loader, *spec.encoder));

@@ -95,6 +95,7 @@ struct HeadTensors {
 struct ModelWeights {
   StackWeights encoder, decoder;
   std::optional<HeadTensors> head, labels;  ///< where the spec has them and nothing of them is missing
+  std::optional<HeadTensors> pooler;        ///< likewise, as the transform of a head without scores
   std::size_t packed_bytes = 0;
 };
 

@@ -60,6 +60,7 @@ constexpr Bind kBinds[] = {
     {"block.{i}.mlp.up", "encoder.albert_layer_groups.{i}.ffn"},
     {"block.{i}.mlp.down", "encoder.albert_layer_groups.{i}.ffn_output"},
     {"block.{i}.mlp.after", "encoder.albert_layer_groups.{i}.full_layer_layer_norm"},
+    {.slot = "pooler", .source = "pooler", .shared = true},  // with a classifier's
     {"head.transform", "predictions.dense"},
     {"head.norm", "predictions.LayerNorm"},
     {"head.out", "predictions.decoder"},

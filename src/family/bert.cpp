@@ -77,6 +77,7 @@ ModelSpec describe_bert(Config& c, const BertTraits& traits) {
                      .tied = c.flag("tie_word_embeddings", true),
                      .bias = true};
   }
+  spec.pooler = Pooler{};
   return spec;
 }
 

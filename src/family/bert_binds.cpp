@@ -38,6 +38,7 @@ constexpr Bind kBinds[] = {
     {"top", "encoder.ln"},
     {"top", "encoder.emb_layer_norm_after"},
     {"top", "LayerNorm"},
+    {.slot = "pooler", .source = "pooler.dense", .shared = true},  // with a classifier's
     {"head.transform", "cls.predictions.transform.dense"},
     {"head.transform", "lm_head.dense"},
     {"head.transform", "generator_predictions.dense"},

@@ -48,7 +48,9 @@ ModelSpec describe(Config& c) {
   traits.bias = jina;
   traits.activation = jina ? "gelu" : "silu";
   if (jina) traits.head_activation = Activation::kGeluErf;
-  return describe_bert(c, traits);
+  ModelSpec spec = describe_bert(c, traits);
+  if (!jina) spec.pooler.reset();
+  return spec;
 }
 
 void adapt_labels(Config&, const ModelSpec& spec, LabelHead& labels) {
@@ -87,6 +89,7 @@ constexpr Bind kBinds[] = {
     {"block.{i}.mlp.down", "encoder.layers.{i}.mlp.fc2"},
     {"block.{i}.mlp.after", "layers.{i}.post_mlp_layernorm"},
     {"block.{i}.mlp.after", "encoder.layers.{i}.norm2"},
+    {.slot = "pooler", .source = "pooler.dense", .shared = true},  // with a classifier's
     {"head.transform", "cls.predictions.transform.dense"},
     {"head.transform", "lm_head.dense"},
     {"head.norm", "cls.predictions.transform.layer_norm"},

@@ -1,4 +1,5 @@
-// Model::classify: from final states to the scores of labels.
+#include "session/classify.h"
+
 #include <algorithm>
 #include <cmath>
 #include <cstring>
@@ -147,28 +148,27 @@ Status classify_batch(const Model& model, const TapPlan& plan, std::span<const I
   return {};
 }
 
+Error in_row(const Error& error, std::size_t row, std::size_t rows) {
+  return {error.code, rows == 1 ? error.message : "row " + std::to_string(row) + ": " + error.message};
+}
+
 }  // namespace
 
-Result<std::vector<LabelScores>> Model::classify(const std::vector<TextRow>& rows, const ClassifyOptions& options) const
-    try {
-  if (!state_->no_labels.empty()) return Error{ErrorCode::kModel, state_->no_labels};
-  const ModelSpec& spec = state_->spec;
+Result<std::vector<LabelScores>> classify_rows(const Model& model, std::vector<ModelRow> rows, int threads) try {
+  const ModelState& state = model.state();
+  if (!state.no_labels.empty()) return Error{ErrorCode::kModel, state.no_labels};
+  const ModelSpec& spec = state.spec;
   const std::string final = stack_prefix(spec, spec.head_stack()) + "final";
-  LAYERSCOPE_ASSIGN(const TapPlan plan, TapPlan::compile(sites(), {.sites = final}));
+  LAYERSCOPE_ASSIGN(const TapPlan plan, TapPlan::compile(model.sites(), {.sites = final}));
   std::vector<Item> items(rows.size());
   std::vector<std::size_t> begins;  // of every batch
   std::int64_t tokens = 0;
   for (std::size_t i = 0; i < rows.size(); ++i) {
-    const auto in_row = [&](const Error& error) {
-      return Error{error.code, rows.size() == 1 ? error.message : "row " + std::to_string(i) + ": " + error.message};
-    };
-    auto ready = tokenize(rows[i], options.tokenize);
-    if (!ready) return in_row(ready.error());
-    items[i].row = std::move(ready).value();
+    items[i].row = std::move(rows[i]);
     items[i].tokens =
         static_cast<std::int64_t>((items[i].row.decoder ? *items[i].row.decoder : items[i].row.main).ids.size());
     const auto position = position_of(*spec.labels, items[i]);
-    if (!position) return in_row(position.error());
+    if (!position) return in_row(position.error(), i, rows.size());
     items[i].position = *position;
     const auto added = static_cast<std::int64_t>(items[i].row.main.ids.size());
     if (begins.empty() || tokens + added > kBatchTokens) {
@@ -178,14 +178,26 @@ Result<std::vector<LabelScores>> Model::classify(const std::vector<TextRow>& row
     tokens += added;
   }
   std::vector<LabelScores> results(rows.size());
-  LAYERSCOPE_TRY(for_each_index(*this, begins.size(), options.threads, [&](std::size_t batch) {
+  LAYERSCOPE_TRY(for_each_index(model, begins.size(), threads, [&](std::size_t batch) {
     const std::size_t first = begins[batch], end = batch + 1 < begins.size() ? begins[batch + 1] : rows.size();
-    return classify_batch(*this, plan, std::span<const Item>(items).subspan(first, end - first), first,
+    return classify_batch(model, plan, std::span<const Item>(items).subspan(first, end - first), first,
                           std::span(results).subspan(first, end - first));
   }));
   return results;
 } catch (const std::bad_alloc&) {
   return Error{ErrorCode::kResource, "out of memory while rows were classified"};
+}
+
+Result<std::vector<LabelScores>> Model::classify(const std::vector<TextRow>& rows,
+                                                 const ClassifyOptions& options) const {
+  if (!state_->no_labels.empty()) return Error{ErrorCode::kModel, state_->no_labels};
+  std::vector<ModelRow> ready;
+  for (const TextRow& row : rows) {
+    auto made = tokenize(row, options.tokenize);
+    if (!made) return in_row(made.error(), ready.size(), rows.size());
+    ready.push_back(std::move(made).value());
+  }
+  return classify_rows(*this, std::move(ready), options.threads);
 }
 
 }  // namespace layerscope

@@ -97,6 +97,16 @@ Status check_kind(VectorKind kind, const EmbedOptions& options) {
   return usage(std::string(option) + ": not for " + std::string(vector_kind_name(kind)) + " vectors");
 }
 
+// What can be said of options before a model is opened.
+Status check_options(const SentenceModules& modules, const EmbedOptions& options) {
+  LAYERSCOPE_TRY(check_kind(modules.kind, options));
+  if (options.pool == Pooling::kNone) return usage("--pool none: a vector of a text needs a pooling");
+  if (modules.chat_template.empty() || options.pool) return {};
+  return Error{ErrorCode::kModel, modules.chat_template +
+                                      ": holds a chat template, in which sentence-transformers wraps every text and "
+                                      "which is not supported; --pool mean or --pool last reads texts as they are"};
+}
+
 Result<std::string> choose_prompt(const std::string& folder, const SentenceModules& modules,
                                   const EmbedOptions& options) {
   if (options.prompt && options.prompt_name) return usage("--prompt and --prompt-name: only one of them can hold");
@@ -194,24 +204,39 @@ Result<std::unique_ptr<Embedder>> Embedder::open(const std::string& folder, cons
                                                  const EmbedOptions& options) {
   auto state = std::make_unique<State>();
   LAYERSCOPE_ASSIGN(state->modules, read_modules(folder, options.kind));
-  SentenceModules& modules = state->modules;
+  const SentenceModules& modules = state->modules;
   state->folder = folder;
-  state->options = options;
-  LAYERSCOPE_TRY(check_kind(modules.kind, options));
-  if (modules.kind == VectorKind::kTokens && !options.task) state->options.task = TextTask::kDocument;
-  if (options.pool == Pooling::kNone) return usage("--pool none: a vector of a text needs a pooling");
-  if (options.pool) modules.pooling.modes = {*options.pool};
-  if (!modules.chat_template.empty() && !options.pool) {
-    return Error{ErrorCode::kModel, modules.chat_template +
-                                        ": holds a chat template, in which sentence-transformers wraps every text and "
-                                        "which is not supported; --pool mean or --pool last reads texts as they are"};
-  }
+  LAYERSCOPE_TRY(check_options(modules, options));
   OpenOptions opening = open;
   opening.lower_case = modules.lower_case;
   opening.whole_tokens = modules.tokens.markers;
   opening.other_tensors = modules.other_tensors;
-  LAYERSCOPE_ASSIGN(state->model, Model::open(modules.model_folder, opening));
+  LAYERSCOPE_ASSIGN(std::unique_ptr<Model> model, Model::open(modules.model_folder, opening));
+  state->model = std::move(model);
+  return make(std::move(state), options);
+}
+
+Result<std::unique_ptr<Embedder>> Embedder::with(const EmbedOptions& options) const {
+  auto state = std::make_unique<State>();
+  state->modules = state_->modules;
+  state->modules.pooling.modes = state_->own_pooling;
+  state->own_pooling = state_->own_pooling;
+  state->folder = state_->folder;
+  state->model = state_->model;
+  if (options.kind && *options.kind != kind())
+    return usage("another kind of vectors than " + std::string(vector_kind_name(kind())) +
+                 ": the folder has to be opened for it");
+  LAYERSCOPE_TRY(check_options(state->modules, options));
+  return make(std::move(state), options);
+}
+
+Result<std::unique_ptr<Embedder>> Embedder::make(std::unique_ptr<State> state, const EmbedOptions& options) {
+  SentenceModules& modules = state->modules;
   const Model& model = *state->model;
+  state->options = options;
+  if (modules.kind == VectorKind::kTokens && !options.task) state->options.task = TextTask::kDocument;
+  state->own_pooling = modules.pooling.modes;
+  if (options.pool) modules.pooling.modes = {*options.pool};
   LAYERSCOPE_ASSIGN(state->plan, plan_states(model, options));
   const StoredSite& site = state->plan.stored().front();
   state->stack = site.stack;
@@ -222,7 +247,7 @@ Result<std::unique_ptr<Embedder>> Embedder::open(const std::string& folder, cons
   }
   const std::optional<std::int64_t> cut = options.truncate_dim ? options.truncate_dim : modules.truncate_dim;
   state->width = std::min(state->width, cut.value_or(state->width));
-  LAYERSCOPE_ASSIGN(state->prompt, choose_prompt(folder, modules, state->options));
+  LAYERSCOPE_ASSIGN(state->prompt, choose_prompt(state->folder, modules, state->options));
   if (modules.kind == VectorKind::kTokens)
     LAYERSCOPE_TRY(resolve_tokens(modules, state->options, model, state->skipped_ids, state->expansion_id));
   if (modules.kind == VectorKind::kSparse && std::holds_alternative<SpladeHead>(modules.sparse.head))

@@ -59,6 +59,9 @@ class Embedder {
       const std::string& folder, const OpenOptions& open, const Json& recipe,
       const std::optional<std::string>& prompt = std::nullopt,
       const std::optional<std::string>& prompt_name = std::nullopt);
+  /// Another way of making vectors of the same kind by the same model, which is not loaded again. Errors: those of
+  /// `open` that are about options.
+  [[nodiscard]] Result<std::unique_ptr<Embedder>> with(const EmbedOptions& options) const;
   ~Embedder();
   Embedder(const Embedder&) = delete;
   Embedder& operator=(const Embedder&) = delete;
@@ -102,6 +105,7 @@ class Embedder {
 
  private:
   struct State;
+  static Result<std::unique_ptr<Embedder>> make(std::unique_ptr<State> state, const EmbedOptions& options);
   explicit Embedder(std::unique_ptr<State> state);
   std::unique_ptr<State> state_;
 };

@@ -15,8 +15,9 @@ namespace layerscope {
 
 struct Embedder::State {
   std::string folder;
-  std::unique_ptr<Model> model;
+  std::shared_ptr<const Model> model;  ///< shared by those that with() made
   SentenceModules modules;
+  std::vector<Pooling> own_pooling;  ///< the folder's, where `modules` has another
   EmbedOptions options;
   TapPlan plan;  ///< one stored site: the states that vectors are made of
   StackId stack = StackId::kEncoder;

@@ -10,9 +10,9 @@
 #include "family/registry.h"
 #include "session/model_state.h"
 #include "session/rows.h"
+#include "session/run_rows.h"
 #include "spec/labels.h"
 #include "spec/validate.h"
-#include "tap/reducer.h"
 #include "tap/sites.h"
 
 namespace layerscope {
@@ -136,6 +136,8 @@ Status open_folder(const std::string& folder, const OpenOptions& options, ModelS
   if (embedding.positions) state.info.max_tokens = embedding.positions->rows - embedding.positions->offset;
   if (const auto& rotation = state.main_stack().rotation; rotation && rotation->rows > 0)
     state.info.max_tokens = rotation->rows;
+  state.info.has_pooler =
+      state.bindings.find("pooler.weight") != nullptr && state.bindings.find("pooler.bias") != nullptr;
   state.info.has_head = state.spec.head.has_value();
   if (const auto& labels = state.spec.labels)
     state.info.labels = Labels{
@@ -184,15 +186,7 @@ void Model::append(Batch& batch, const ModelRow& row, std::int64_t row_number, s
 }
 
 Status Model::run(const Batch& batch, const TapPlan& plan, Sink& sink, const EditPlan* edits) const {
-  if (!state_->engine) return Error{ErrorCode::kUsage, "the model was opened without its weights"};
-  try {
-    LAYERSCOPE_TRY(check_batch(*state_, batch));
-    Reducer reducer(batch, plan, sink);
-    return state_->engine->run(batch, plan, reducer, {.edits = edits});
-  } catch (const std::bad_alloc&) {
-    return Error{ErrorCode::kResource,
-                 "out of memory while running a batch of " + std::to_string(batch.sequences()) + " rows"};
-  }
+  return run_batch(*this, batch, plan, sink, edits, nullptr);
 }
 
 namespace {
@@ -238,6 +232,17 @@ Status Model::finish(StackId stack, const RowsView& stream, const MutableRows& o
   return state_->engine->finish(stack, stream, out);
 } catch (const std::bad_alloc&) {
   return Error{ErrorCode::kResource, "out of memory while finishing a stack"};
+}
+
+Status Model::pool(const RowsView& firsts, const MutableRows& out) const try {
+  if (!state_->info.has_pooler) return Error{ErrorCode::kModel, state_->info.path + ": has no pooler"};
+  if (!state_->engine) return Error{ErrorCode::kUsage, "the model was opened without its weights"};
+  LAYERSCOPE_TRY(expect_rows("first states", firsts.dtype, firsts.width, state_->spec.width));
+  LAYERSCOPE_TRY(expect_rows("pooled states", out.dtype, out.width, state_->spec.width));
+  if (out.rows != firsts.rows) return Error{ErrorCode::kUsage, "as many pooled states as first ones expected"};
+  return state_->engine->pool(firsts, out);
+} catch (const std::bad_alloc&) {
+  return Error{ErrorCode::kResource, "out of memory while pooling"};
 }
 
 void Model::enter_worker() const {

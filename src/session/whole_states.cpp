@@ -6,7 +6,7 @@
 
 #include "base/try.h"
 #include "session/model_state.h"
-#include "session/workers.h"
+#include "session/run_rows.h"
 
 namespace layerscope {
 namespace {
@@ -49,18 +49,14 @@ const StateBlock* RowStates::find(std::string_view site) const noexcept {
 Result<std::vector<RowStates>> whole_states(const Model& model, const TapPlan& plan, std::vector<NumberedRow> rows,
                                             int threads, const EditPlan* edits) {
   std::vector<RowStates> results(rows.size());
-  std::vector<Batch> batches;
-  const StackId main = model.state().spec.encoder ? StackId::kEncoder : StackId::kDecoder;
+  std::vector<RowToRun> running;
   for (std::size_t i = 0; i < rows.size(); ++i) {
     results[i].row = std::move(rows[i].row);
     shape_blocks(plan, rows[i].number, model.info(), results[i]);
-    const auto added = static_cast<std::int64_t>(results[i].row.main.ids.size());
-    if (batches.empty() || batches.back().tokens(main) + added > kBatchTokens) batches.emplace_back();
-    model.append(batches.back(), results[i].row, rows[i].number, i);
+    running.push_back({&results[i].row, rows[i].number});
   }
   Blocks sink(results);
-  LAYERSCOPE_TRY(for_each_index(model, batches.size(), threads,
-                                [&](std::size_t i) { return model.run(batches[i], plan, sink, edits); }));
+  LAYERSCOPE_TRY(run_rows(model, plan, running, sink, {.threads = threads, .edits = edits}));
   return results;
 }
 

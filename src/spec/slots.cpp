@@ -253,6 +253,12 @@ std::vector<Slot> slots_of(const ModelSpec& spec) {
     collect(collector, "labels", spec.labels->head, spec.stack(spec.head_stack()), *spec.labels->head.outputs);
     append(collector);
   }
+  if (spec.pooler) {
+    Collector collector("", spec.width);
+    collector.matrix("pooler", spec.width, spec.width, true);
+    for (Slot& slot : collector.slots) slot.optional = true;
+    append(collector);
+  }
   return all;
 }
 

@@ -297,12 +297,18 @@ struct DecoderStart {
   std::optional<std::int64_t> wrapped_before_id;
 };
 
+/// What some encoders make of the first final state of a row, beside any head: activation(W x + b).
+struct Pooler {
+  Activation activation = Activation::kTanh;
+};
+
 struct ModelSpec {
   std::int64_t width = 0;  ///< of the residual stream
   std::optional<Stack> encoder, decoder;
   std::optional<DecoderStart> decoder_start;  ///< with two stacks
   std::optional<Head> head;                   ///< of the decoder where there is one, else of the encoder
   std::optional<LabelHead> labels;            ///< likewise; a model has at most one of the two
+  std::optional<Pooler> pooler;               ///< of the encoder, where its tensors are stored
 
   [[nodiscard]] bool two_stacks() const noexcept { return encoder && decoder; }
   /// The stack of that name, which must be there.

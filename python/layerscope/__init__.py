@@ -1,0 +1,51 @@
+"""Every layer's hidden states, natively: the lines written for transformers and sentence-transformers, and our own."""
+
+from __future__ import annotations
+
+from . import errors
+from ._native import version as __version__
+from .auto import (
+    AutoModel,
+    AutoModelForCausalLM,
+    AutoModelForMaskedLM,
+    AutoModelForSeq2SeqLM,
+    AutoModelForSequenceClassification,
+    AutoModelForTokenClassification,
+)
+from .errors import CancelledError, DamageError, Error, InputError, ModelError, ResourceError, UsageError
+from .map_batches import BatchStates, BatchVectors
+from .model import Model, Ragged, States, open
+from .outputs import ModelOutput
+from .run import Run, open_run
+from .sentence import SentenceTransformer
+from .tokenization import AutoTokenizer, BatchEncoding
+
+__all__ = [
+    "AutoModel",
+    "AutoModelForCausalLM",
+    "AutoModelForMaskedLM",
+    "AutoModelForSeq2SeqLM",
+    "AutoModelForSequenceClassification",
+    "AutoModelForTokenClassification",
+    "AutoTokenizer",
+    "BatchEncoding",
+    "BatchStates",
+    "BatchVectors",
+    "CancelledError",
+    "DamageError",
+    "Error",
+    "InputError",
+    "Model",
+    "ModelError",
+    "ModelOutput",
+    "Ragged",
+    "ResourceError",
+    "Run",
+    "SentenceTransformer",
+    "States",
+    "UsageError",
+    "__version__",
+    "errors",
+    "open",
+    "open_run",
+]
