@@ -97,7 +97,8 @@ class RunBatches:
         offsets = self._site.offsets
         if offsets is None:
             part = slice(first, end)
-            return {"row": shard.numbers[part], **{site.name: shard.floats(site.name, part) for site in self.sites}}
+            vectors: Batch = {"row": shard.numbers[part]}
+            return vectors | {site.name: shard.floats(site.name, part) for site in self.sites}
         ends = shard.array(offsets)[first : end + 1]
         lengths = np.diff(ends)
         part = slice(int(ends[0]), int(ends[-1]))
@@ -108,12 +109,12 @@ class RunBatches:
         else:
             positions = np.arange(part.start, part.stop) - np.repeat(begins, lengths)
         tokens = np.repeat(begins, lengths) + positions
-        batch = {
+        batch: Batch = {
             "row": np.repeat(shard.numbers[first:end], lengths),
             "position": positions.astype(np.int32),
             "input_ids": shard.array(f"{stack}input_ids")[tokens],
-            **{site.name: shard.floats(site.name, part) for site in self.sites},
         }
+        batch |= {site.name: shard.floats(site.name, part) for site in self.sites}
         if self.special:
             return batch
         kept = shard.array(f"{stack}special")[tokens] == 0
