@@ -13,6 +13,7 @@ from .auto import (
     AutoModelForTokenClassification,
 )
 from .errors import CancelledError, DamageError, Error, InputError, ModelError, ResourceError, UsageError
+from .map_batches import BatchStates, BatchVectors
 from .model import Model, Ragged, States, open
 from .outputs import ModelOutput
 from .run import Run, open_run
@@ -29,6 +30,8 @@ __all__ = [
     "AutoModelForTokenClassification",
     "AutoTokenizer",
     "BatchEncoding",
+    "BatchStates",
+    "BatchVectors",
     "CancelledError",
     "DamageError",
     "Error",
