@@ -18,6 +18,7 @@ from .model import Model, Ragged, States, open
 from .outputs import ModelOutput
 from .run import Run, open_run
 from .sentence import SentenceTransformer
+from .stand_in import replace_sentence_transformers
 from .tokenization import AutoTokenizer, BatchEncoding
 
 __all__ = [
@@ -48,4 +49,5 @@ __all__ = [
     "errors",
     "open",
     "open_run",
+    "replace_sentence_transformers",
 ]
