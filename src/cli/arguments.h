@@ -187,7 +187,7 @@ struct VerifyArguments {
   std::string run;
 };
 struct ExportArguments {
-  std::string run, target;
+  std::string run, target, texts;
   ExportFormat format = ExportFormat::kNpy;
   ExportOptions options;
 };

@@ -1,24 +1,34 @@
 #include "cli/row_texts.h"
 
-#include <algorithm>
 #include <set>
 
 #include "base/hash.h"
 #include "base/try.h"
-#include "job/input.h"
 
 namespace layerscope::cli {
+
+Result<TextReader> TextReader::open(const std::string& path) {
+  LAYERSCOPE_ASSIGN(std::unique_ptr<RowReader> reader, open_rows(path, false));
+  return TextReader(std::move(reader));
+}
+
+Result<std::optional<std::string>> TextReader::next(std::int64_t number) {
+  while (!row_ || row_->number < number) {
+    LAYERSCOPE_ASSIGN(row_, reader_->next());
+    if (!row_) return std::optional<std::string>();
+  }
+  if (row_->number > number || row_->bad || !row_->row.text) return std::optional<std::string>();
+  return std::optional(row_->row.pair ? *row_->row.text + " | " + *row_->row.pair : *row_->row.text);
+}
 
 Result<std::map<std::int64_t, std::string>> row_texts(const std::string& path, std::span<const std::int64_t> numbers) {
   std::map<std::int64_t, std::string> texts;
   const std::set<std::int64_t> wanted(numbers.begin(), numbers.end());
   if (wanted.empty()) return texts;
-  LAYERSCOPE_ASSIGN(const std::unique_ptr<RowReader> reader, open_rows(path, false));
-  while (texts.size() < wanted.size()) {
-    LAYERSCOPE_ASSIGN(const std::optional<InputRow> row, reader->next());
-    if (!row || row->number > *wanted.rbegin()) break;
-    if (row->bad || !row->row.text || !wanted.contains(row->number)) continue;
-    texts[row->number] = row->row.pair ? *row->row.text + " | " + *row->row.pair : *row->row.text;
+  LAYERSCOPE_ASSIGN(TextReader reader, TextReader::open(path));
+  for (const std::int64_t number : wanted) {
+    LAYERSCOPE_ASSIGN(const std::optional<std::string> text, reader.next(number));
+    if (text) texts[number] = *text;
   }
   return texts;
 }

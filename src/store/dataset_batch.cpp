@@ -67,11 +67,19 @@ class BatchBuilder {
     for (const RowSpan& span : spans_) batch.rows += span.count;
   }
 
-  Status add(const DatasetColumn& column) {
+  Status add(const DatasetColumn& column, const TextOfRow& text_of) {
+    if (column.kind == Kind::kText) {
+      LAYERSCOPE_ASSIGN(Texts texts, row_texts(text_of));
+      return add_texts(column, std::move(texts));
+    }
     for (const RowSpan& span : spans_) LAYERSCOPE_TRY(check_tensor(column, *span.shard));
     switch (column.kind) {
       case Kind::kNumber: break;
-      case Kind::kId: return add_ids(column);
+      case Kind::kText: break;
+      case Kind::kId: {
+        LAYERSCOPE_ASSIGN(Texts texts, row_ids(column));
+        return add_texts(column, std::move(texts));
+      }
       case Kind::kNumbers: LAYERSCOPE_TRY(add_list(column, row_units(column))); break;
       case Kind::kVector: add_fixed_list(batch.rows); break;
       case Kind::kVectors:
@@ -178,10 +186,44 @@ class BatchBuilder {
     return add_list(column, keys);
   }
 
-  /// Strings as they are, integers as their digits, null where a row has no id.
-  Status add_ids(const DatasetColumn& column) {
-    std::string validity(static_cast<std::size_t>((batch.rows + 7) / 8), '\0'), text;
+  /// A column of text, row by row, some of them null.
+  struct Texts {
+    std::string validity, text;
     std::vector<std::int64_t> lengths;
+    std::int64_t nulls = 0;
+    void add(const std::optional<std::string>& value) {
+      const std::size_t row = lengths.size();
+      if (row % 8 == 0) validity += '\0';
+      if (value) {
+        validity.back() = static_cast<char>(validity.back() | 1 << row % 8);
+        text += *value;
+      }
+      nulls += value ? 0 : 1;
+      lengths.push_back(value ? static_cast<std::int64_t>(value->size()) : 0);
+    }
+  };
+  Status add_texts(const DatasetColumn& column, Texts texts) {
+    batch.nodes.push_back({batch.rows, texts.nulls});
+    add_own(std::move(texts.validity));
+    LAYERSCOPE_TRY(add_offsets(column, texts.lengths));
+    add_own(std::move(texts.text));
+    return {};
+  }
+
+  Result<Texts> row_texts(const TextOfRow& text_of) const {
+    Texts texts;
+    for (const RowSpan& span : spans_) {
+      for (std::int64_t row = span.first; row < span.first + span.count; ++row) {
+        LAYERSCOPE_ASSIGN(const std::optional<std::string> text, text_of(span.number(row)));
+        texts.add(text);
+      }
+    }
+    return texts;
+  }
+
+  /// Strings as they are, integers as their digits, null where a row has no id.
+  Result<Texts> row_ids(const DatasetColumn& column) const {
+    Texts texts;
     for (const RowSpan& span : spans_) {
       const Units units = units_of(column, *span.shard, span.first, span.count);
       std::string ids;
@@ -194,23 +236,17 @@ class BatchBuilder {
       }
       for (std::int64_t row = span.first; row < span.first + span.count; ++row) {
         const Units own = units_of(column, *span.shard, row, 1);
-        const std::string_view id = std::string_view(ids).substr(static_cast<std::size_t>(own.first - units.first),
-                                                                 static_cast<std::size_t>(own.count));
-        const std::size_t before = text.size();
-        if (!id.empty()) {
-          LAYERSCOPE_ASSIGN(const Json value, parse_json(id, span.shard->reader.file().path(), ErrorCode::kDamage));
-          text += value.string() != nullptr ? *value.string() : std::string(id);
-          validity[lengths.size() / 8] = static_cast<char>(validity[lengths.size() / 8] | 1 << lengths.size() % 8);
+        const std::string id =
+            ids.substr(static_cast<std::size_t>(own.first - units.first), static_cast<std::size_t>(own.count));
+        if (id.empty()) {
+          texts.add(std::nullopt);
+          continue;
         }
-        nulls_ += id.empty() ? 1 : 0;
-        lengths.push_back(static_cast<std::int64_t>(text.size() - before));
+        LAYERSCOPE_ASSIGN(const Json value, parse_json(id, span.shard->reader.file().path(), ErrorCode::kDamage));
+        texts.add(value.string() != nullptr ? *value.string() : id);
       }
     }
-    batch.nodes.push_back({batch.rows, nulls_});
-    add_own(std::move(validity));
-    LAYERSCOPE_TRY(add_offsets(column, lengths));
-    add_own(std::move(text));
-    return {};
+    return texts;
   }
 
   Status copy(const DatasetColumn& column, const Put& put) const {
@@ -228,7 +264,6 @@ class BatchBuilder {
 
   std::span<const RowSpan> spans_;
   std::vector<BodyBuffer> buffers_;
-  std::int64_t nulls_ = 0;  // rows without an id
 };
 
 }  // namespace
@@ -244,7 +279,7 @@ std::uint64_t row_bytes(const DatasetColumns& columns, const RowShard& shard, st
 
 Status write_batch(const DatasetColumns& columns, std::span<const RowSpan> spans, const Put& put) {
   BatchBuilder builder(spans);
-  for (const DatasetColumn& column : columns.columns) LAYERSCOPE_TRY(builder.add(column));
+  for (const DatasetColumn& column : columns.columns) LAYERSCOPE_TRY(builder.add(column, columns.text_of));
   return builder.write(put);
 }
 
