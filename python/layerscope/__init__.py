@@ -15,6 +15,8 @@ from .auto import (
 from .errors import CancelledError, DamageError, Error, InputError, ModelError, ResourceError, UsageError
 from .model import Model, Ragged, States, open
 from .outputs import ModelOutput
+from .questions import diff, lens, probe, similarity
+from .reports import DiffReport, LensReport, ProbeReport, Record, SimilarityReport
 from .run import Run, open_run
 from .sentence import SentenceTransformer
 from .tokenization import AutoTokenizer, BatchEncoding
@@ -30,19 +32,28 @@ __all__ = [
     "BatchEncoding",
     "CancelledError",
     "DamageError",
+    "DiffReport",
     "Error",
     "InputError",
+    "LensReport",
     "Model",
     "ModelError",
     "ModelOutput",
+    "ProbeReport",
     "Ragged",
+    "Record",
     "ResourceError",
     "Run",
     "SentenceTransformer",
+    "SimilarityReport",
     "States",
     "UsageError",
     "__version__",
+    "diff",
     "errors",
+    "lens",
     "open",
     "open_run",
+    "probe",
+    "similarity",
 ]

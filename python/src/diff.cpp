@@ -90,8 +90,10 @@ Compared diff(const SideIn& a, const SideIn& b, const std::optional<RowsSource>&
 
 void bind_diff(nb::module_& module) {
   module.def(
-      "is_stored", [](const std::string& path) { return is_dump(path) || run_parts(path).ok(); }, "path"_a,
-      "Whether a path is a dump's or a run's.");
+      "stored_kind", [](const std::string& path) { return is_dump(path)          ? "dump"
+                                                          : run_parts(path).ok() ? "run"
+                                                                                 : ""; },
+      "path"_a, "\"run\" or \"dump\", empty for what is neither.");
   module.def("diff", &diff, "a"_a, "b"_a, "texts"_a = nb::none(), nb::kw_only(), "layers"_a = "", "sites"_a = "",
              "tol"_a = nb::none(), "allow_incomplete"_a = false, "add_special_tokens"_a = true, "truncate"_a = false,
              "max_length"_a = nb::none(), "threads"_a = 0,

@@ -46,9 +46,9 @@ struct Source {
   [[nodiscard]] std::vector<GivenLayer> given() const {
     std::vector<GivenLayer> layers;
     for (const auto& [layer, hf_index, array] : arrays) {
-      const auto rows = static_cast<std::int64_t>(array.shape(0)), width = static_cast<std::int64_t>(array.shape(1));
+      const auto count = static_cast<std::int64_t>(array.shape(0)), width = static_cast<std::int64_t>(array.shape(1));
       layers.push_back(
-          {layer, hf_index, {DType::kF32, reinterpret_cast<const std::byte*>(array.data()), rows, width, width}});
+          {layer, hf_index, {DType::kF32, reinterpret_cast<const std::byte*>(array.data()), count, width, width}});
     }
     return layers;
   }

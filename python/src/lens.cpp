@@ -17,6 +17,7 @@
 #include "report.h"
 #include "session/lens.h"
 #include "view/lens_view.h"
+#include "view/model_view.h"
 
 namespace nb = nanobind;
 using namespace nb::literals;
@@ -37,7 +38,10 @@ struct Seen {
 
 Report report_of(std::shared_ptr<const Seen> seen) {
   return {.json = lens_json(seen->view()),
-          .picture = [seen](const Terminal& terminal) { return lens_picture(seen->view(), terminal, false); },
+          .picture =
+              [seen](const Terminal& terminal) {
+                return quoted(seen->input, terminal.columns) + "\n" + lens_picture(seen->view(), terminal, false);
+              },
           .page = [seen] { return lens_page_begin(*seen->model) + lens_page_row(seen->view()) + lens_page_end(); }};
 }
 

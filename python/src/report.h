@@ -1,6 +1,7 @@
 // What a command found, as Python asks for it.
 #pragma once
 
+#include <atomic>
 #include <functional>
 #include <memory>
 #include <string>

@@ -144,6 +144,16 @@ void bind_rows(nb::module_& module) {
           "decoder_ids"_a = nb::none(), "target"_a = nb::none());
   nb::class_<Rows>(module, "Rows", "Rows that are ready to run.")
       .def("__len__", [](const Rows& rows) { return rows.rows.size(); })
+      .def_ro("first", &Rows::first)
+      .def(
+          "part",
+          [](const Rows& rows, std::size_t begin, std::size_t end) {
+            if (begin > end || end > rows.rows.size()) throw nb::index_error("there are no such rows");
+            const auto from = rows.rows.begin() + static_cast<std::ptrdiff_t>(begin);
+            return Rows{.rows = {from, from + static_cast<std::ptrdiff_t>(end - begin)},
+                        .first = rows.first + static_cast<std::int64_t>(begin)};
+          },
+          "begin"_a, "end"_a, "Some of them, under their own numbers.")
       .def(
           "lengths", [](const Rows& rows, bool decoder) { return array_of(lengths(rows, decoder)); },
           "decoder"_a = false, "Tokens of each row.")
