@@ -16,6 +16,7 @@ from .errors import CancelledError, DamageError, Error, InputError, ModelError, 
 from .model import Model, Ragged, States, open
 from .outputs import ModelOutput
 from .questions import diff, lens, probe, similarity
+from .reference import dump_reference
 from .reports import DiffReport, LensReport, ProbeReport, Record, SimilarityReport
 from .run import Run, open_run
 from .sentence import SentenceTransformer
@@ -50,6 +51,7 @@ __all__ = [
     "UsageError",
     "__version__",
     "diff",
+    "dump_reference",
     "errors",
     "lens",
     "open",

@@ -122,7 +122,7 @@ class Model:
         sink: None = None,
     ) -> States: ...
 
-    def states(
+    def states(  # type: ignore[misc]  # the options above are those that stand here
         self,
         rows: str | Iterable[Any],
         *,

@@ -76,7 +76,7 @@ def lens(model: Any, rows: str, **options: Any) -> LensReport: ...
 def lens(model: Any, rows: os.PathLike[str] | Iterable[Any], **options: Any) -> list[LensReport]: ...
 
 
-def lens(
+def lens(  # type: ignore[misc]  # the options above are those that stand here
     model: Any,
     rows: Rows,
     *,
@@ -263,7 +263,7 @@ def _run_path(source: Any) -> str:
     return path if path and _native.stored_kind(path) == "run" else ""
 
 
-def _side(side: Any, edits: Sequence[Sequence[Any]], dtype: Any) -> tuple[str, _native.Model | None, list[Any]]:
+def _side(side: Any, edits: Sequence[Sequence[Any]], dtype: Any) -> tuple[str, Any, list[Any]]:
     if isinstance(side, Run):
         return side.folder, None, edit_tuples(edits)
     if isinstance(side, (str, os.PathLike)) and _native.stored_kind(os.fspath(side)):
