@@ -7,7 +7,7 @@ minimum_cargo=1.85  # the tokenizers crate asks for it; Debian's plain cargo is 
 
 # ocl-icd-opencl-dev: libdnnl-dev's CMake configuration asks for it without depending on it.
 build=(ca-certificates g++ cmake ninja-build ccache pkg-config libdnnl-dev ocl-icd-opencl-dev libhwy-dev libsimdjson-dev zlib1g-dev libcli11-dev
-       libfmt-dev libxxhash-dev libjs-dygraphs)
+       libfmt-dev libxxhash-dev libflatbuffers-dev libjs-dygraphs)
 python=(python3 python3-venv)
 tests=(libgtest-dev libgmock-dev)
 # libomp-14-dev: clang's half of the OpenMP that the build asks for.

@@ -13,6 +13,7 @@ from .auto import (
     AutoModelForTokenClassification,
 )
 from .errors import CancelledError, DamageError, Error, InputError, ModelError, ResourceError, UsageError
+from .map_batches import BatchStates, BatchVectors
 from .model import Model, Ragged, States, open
 from .outputs import ModelOutput
 from .questions import diff, lens, probe, similarity
@@ -20,6 +21,7 @@ from .reference import dump_reference
 from .reports import DiffReport, LensReport, ProbeReport, Record, SimilarityReport
 from .run import Run, open_run
 from .sentence import SentenceTransformer
+from .stand_in import replace_sentence_transformers
 from .tokenization import AutoTokenizer, BatchEncoding
 
 __all__ = [
@@ -31,6 +33,8 @@ __all__ = [
     "AutoModelForTokenClassification",
     "AutoTokenizer",
     "BatchEncoding",
+    "BatchStates",
+    "BatchVectors",
     "CancelledError",
     "DamageError",
     "DiffReport",
@@ -57,5 +61,6 @@ __all__ = [
     "open",
     "open_run",
     "probe",
+    "replace_sentence_transformers",
     "similarity",
 ]

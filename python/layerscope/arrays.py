@@ -38,6 +38,14 @@ def converter(*inputs: Any) -> Convert:
     return keep
 
 
+def need(module: str, what: str) -> Any:
+    """A module that only `what` needs."""
+    try:
+        return importlib.import_module(module)
+    except ImportError as error:
+        raise ImportError(f"{what} needs {module}, which cannot be imported: {error}") from error
+
+
 def to_torch(array: Any) -> Any:
     """The same memory as a tensor of torch, which has to be installed."""
     return importlib.import_module("torch").from_numpy(array)

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
+import types
 from typing import Any, Sequence
 
 import numpy as np
@@ -11,13 +13,27 @@ from numpy.typing import NDArray
 
 from . import _native
 from .arrays import Floats, is_torch, to_torch
-from .errors import UsageError
+from .errors import ModelError, UsageError
 from .folder import check_device, dtype_name, read_json, refuse_unknown, resolve
 from .padded import thread_count
 from .tokenization import Tokenizer
 
 _PRECISIONS = ("float32", "int8", "uint8", "binary", "ubinary")
+_WITHOUT_EFFECT = frozenset({"pool", "chunk_size"})
 _SIMILARITIES = ("cosine", "dot", "euclidean", "manhattan")
+
+
+class Scores(np.ndarray[Any, Any]):
+    """An array that also answers to what is asked of sentence-transformers' tensors of scores."""
+
+    def numpy(self) -> NDArray[Any]:
+        return self.view(np.ndarray)
+
+    def cpu(self) -> Scores:
+        return self
+
+    def __float__(self) -> float:
+        return float(self.item())
 
 
 class SentenceTransformer:
@@ -39,7 +55,7 @@ class SentenceTransformer:
         **options: Any,
     ) -> None:
         refuse_unknown(options, "SentenceTransformer")
-        folder = resolve(model_name_or_path, revision, cache_folder)
+        folder = _find(model_name_or_path, revision, cache_folder)
         self._embedder = _native.Embedder.open(folder, dtype_name(dtype), check_device(device))
         self._ways: dict[tuple[Any, ...], _native.Embedder] = {}
         self.threads = thread_count(threads)
@@ -95,6 +111,24 @@ class SentenceTransformer:
         check_device(device)
         return self
 
+    @property
+    def model_card_data(self) -> types.SimpleNamespace:
+        """What MTEB notes of a model."""
+        name = os.path.basename(os.path.normpath(self.name_or_path))
+        return types.SimpleNamespace(model_name=name, base_model=name, base_model_revision=None)
+
+    # Several processes are not needed: one call uses all cores.
+
+    def start_multi_process_pool(self, target_devices: Any = None) -> dict[str, Any]:
+        return {}
+
+    def encode_multi_process(self, sentences: Any, pool: Any = None, **options: Any) -> Any:
+        return self.encode(sentences, **options)
+
+    @staticmethod
+    def stop_multi_process_pool(pool: Any) -> None:
+        return None
+
     def __repr__(self) -> str:
         return f"SentenceTransformer({self.name_or_path!r}, {self.get_embedding_dimension()}, {self.similarity_fn_name})"
 
@@ -115,14 +149,17 @@ class SentenceTransformer:
         normalize_embeddings: bool = False,
         truncate_dim: int | None = None,
         *,
+        inputs: Any = None,
         task: str | None = None,
         **options: Any,
     ) -> Any:
-        """One vector a text, [texts, width]; of a single text, [width].
+        """One vector a text, [texts, width]; of a single text, [width]. `inputs` is another name of `sentences`.
 
-        batch_size and show_progress_bar change nothing: rows are batched by tokens, and no vector depends on it.
+        batch_size, chunk_size, pool and show_progress_bar change nothing: all cores work on rows that are batched by tokens,
+        and no vector depends on it.
         """
-        refuse_unknown(options, "encode")
+        refuse_unknown(options, "encode", _WITHOUT_EFFECT)
+        sentences = inputs if sentences is None else sentences
         check_device(device)
         if precision not in _PRECISIONS:
             raise UsageError(f"precision {precision!r}: expected {', '.join(_PRECISIONS)}")
@@ -143,13 +180,15 @@ class SentenceTransformer:
             return vectors[0] if convert_to_numpy else to_torch(vectors[0])
         return vectors if convert_to_numpy else [to_torch(vector) for vector in vectors]
 
-    def encode_query(self, sentences: Any, prompt_name: str | None = None, prompt: str | None = None, **options: Any) -> Any:
+    def encode_query(self, sentences: Any = None, prompt_name: str | None = None, prompt: str | None = None, **options: Any) -> Any:
         """encode() with the folder's prompt for queries, where it has one."""
         if prompt_name is None and prompt is None and self.prompts.get("query"):
             prompt_name = "query"
         return self.encode(sentences, prompt_name, prompt, task="query", **options)
 
-    def encode_document(self, sentences: Any, prompt_name: str | None = None, prompt: str | None = None, **options: Any) -> Any:
+    def encode_document(
+        self, sentences: Any = None, prompt_name: str | None = None, prompt: str | None = None, **options: Any
+    ) -> Any:
         """encode() with the folder's prompt for documents, where it has one."""
         if prompt_name is None and prompt is None:
             prompt_name = next((name for name in ("document", "passage", "corpus") if self.prompts.get(name)), None)
@@ -209,8 +248,7 @@ class SentenceTransformer:
             scores = -np.stack([np.linalg.norm(row - b, axis=1) for row in a])
         else:
             scores = -np.stack([np.abs(row - b).sum(axis=1) for row in a])
-        scores = scores.astype(np.float32)
-        return to_torch(scores) if is_torch(embeddings1) or is_torch(embeddings2) else scores
+        return _scores(scores, embeddings1, embeddings2)
 
     def similarity_pairwise(self, embeddings1: Any, embeddings2: Any) -> Any:
         """How alike each vector of the first is to the one of the second in the same place."""
@@ -223,8 +261,15 @@ class SentenceTransformer:
             scores = -np.linalg.norm(a - b, axis=1)
         else:
             scores = -np.abs(a - b).sum(axis=1)
-        scores = scores.astype(np.float32)
-        return to_torch(scores) if is_torch(embeddings1) or is_torch(embeddings2) else scores
+        return _scores(scores, embeddings1, embeddings2)
+
+
+def _find(name: str | os.PathLike[str], revision: str | None, cache: str | os.PathLike[str] | None) -> str:
+    """A folder, or org/name in `cache` or else in the local cache: programs name a cache of their own to download to."""
+    if cache is not None:
+        with contextlib.suppress(ModelError):
+            return resolve(name, revision, cache)
+    return resolve(name, revision)
 
 
 def _row(text: Any) -> _native.TextRow:
@@ -239,6 +284,12 @@ def _matrix(vectors: Any) -> NDArray[Any]:
     array = vectors.detach().cpu().numpy() if is_torch(vectors) else np.asarray(vectors)
     rows: NDArray[Any] = np.atleast_2d(array.astype(np.float32))
     return rows
+
+
+def _scores(scores: NDArray[Any], *inputs: Any) -> Any:
+    """In the library of the inputs."""
+    narrow = scores.astype(np.float32)
+    return to_torch(narrow) if any(map(is_torch, inputs)) else narrow.view(Scores)
 
 
 def _unit(rows: NDArray[Any]) -> NDArray[Any]:

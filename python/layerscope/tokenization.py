@@ -133,6 +133,15 @@ class Tokenizer:
     def vocab_size(self) -> int:
         return len(self)
 
+    def get_vocab(self) -> dict[str, int]:
+        """The ids of all tokens."""
+        entries = ((self._native.token(index), index) for index in range(len(self)))
+        return {token: index for token, index in entries if token is not None}
+
+    @property
+    def vocab(self) -> dict[str, int]:
+        return self.get_vocab()
+
     def _special_id(self, name: str) -> int | None:
         token = getattr(self, name)
         return None if token is None else self._native.id(token)

@@ -58,7 +58,7 @@ def test_tokens_are_those_of_tokenize(folder, tokenizer):
 
 
 def test_rows_of_a_run(run):
-    assert len(run) == len(TEXTS) and run.complete and len(run._shards) > 1
+    assert len(run) == len(TEXTS) and run.complete and len(run.shards) > 1
     assert run.numbers.tolist() == [0, 1, 3, 4, 5]
     assert run.ids == [f"row {i}" for i in range(len(TEXTS))]
     row = run.row(3)

@@ -1,12 +1,14 @@
-"""The examples of docs/python.md, with this interpreter."""
+"""The examples of the pages about Python, with this interpreter."""
 
 import sys
 
+import pytest
 from conftest import PROGRAM, ROOT
 
 
-def test_examples_print_what_the_page_shows(folder):
+@pytest.mark.parametrize("page", ["python", "clusters"])
+def test_examples_print_what_the_page_shows(folder, page):
     sys.path.insert(0, str(ROOT / "tests" / "e2e"))
     import pages
 
-    pages.run_page(ROOT / "docs" / "python.md", PROGRAM if PROGRAM.is_absolute() else ROOT / PROGRAM, folder)
+    pages.run_page(ROOT / "docs" / f"{page}.md", PROGRAM if PROGRAM.is_absolute() else ROOT / PROGRAM, folder)

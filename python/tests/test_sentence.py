@@ -1,5 +1,8 @@
 """SentenceTransformer as sentence-transformers is called."""
 
+import subprocess
+import sys
+
 import numpy as np
 import pytest
 
@@ -81,11 +84,58 @@ def test_similarity(folder, name):
     ])
     assert np.allclose(model.similarity(a, b), expected, atol=1e-4)
     assert np.allclose(model.similarity_pairwise(a, b), np.diagonal(expected), atol=1e-4)
+    one = model.similarity(a[0], b[0])
+    assert float(one) == one.item() == one.cpu().numpy()[0, 0] == model.similarity(a, b)[0, 0]
 
 
 @pytest.mark.parametrize(
-    "options", [{"precision": "int4"}, {"device": "cuda"}, {"output_value": "tokens"}, {"pool": 3}, {"prompt_name": "x"}]
+    "options", [{"precision": "int4"}, {"device": "cuda"}, {"output_value": "tokens"}, {"layer": 3}, {"prompt_name": "x"}]
 )
 def test_what_makes_no_sense_is_refused(sentence, options):
     with pytest.raises(layerscope.UsageError):
         sentence.encode("a", **options)
+
+
+def test_calls_of_langchain(folder, sentence):
+    """langchain_huggingface.HuggingFaceEmbeddings and its elder in langchain_community."""
+    own = layerscope.SentenceTransformer(folder, cache_folder=None, device="cpu", trust_remote_code=False)
+    vectors = own.encode(["I love cats"], show_progress_bar=False, normalize_embeddings=True, batch_size=8)
+    assert len(vectors.tolist()[0]) == 384
+    pool = own.start_multi_process_pool()
+    assert np.array_equal(own.encode_multi_process(TEXTS, pool), sentence.encode(TEXTS))
+    layerscope.SentenceTransformer.stop_multi_process_pool(pool)
+
+
+def test_calls_of_llama_index(folder, sentence, tmp_path):
+    own = layerscope.SentenceTransformer(
+        folder, device="cpu", cache_folder=str(tmp_path), trust_remote_code=False, prompts={"query": "find: ", "text": ""}
+    )
+    assert own.max_seq_length == 256
+    options = dict(batch_size=10, normalize_embeddings=True, show_progress_bar=False)
+    query = own.encode(["cats"], prompt_name="query", **options).tolist()
+    assert query == sentence.encode(["find: cats"], normalize_embeddings=True).tolist()
+    assert own.encode(["cats"], prompt_name="text", **options).tolist() == sentence.encode(["cats"]).tolist()
+
+
+def test_calls_of_mteb(folder, sentence):
+    meta = sentence.model_card_data
+    assert meta.model_name == meta.base_model == "all-MiniLM-L6-v2" and meta.base_model_revision is None
+    assert (sentence.max_seq_length, sentence.similarity_fn_name, len(sentence.tokenizer.vocab)) == (256, "cosine", 30522)
+    for encode in (sentence.encode, sentence.encode_query, sentence.encode_document):
+        vectors = encode(TEXTS, prompt=None, batch_size=32, show_progress_bar=False)
+        assert np.array_equal(vectors, encode(inputs=TEXTS)) and vectors.shape == (len(TEXTS), 384)
+
+
+def test_a_program_that_builds_its_own(folder):
+    """In a process of its own: modules are replaced there."""
+    program = f"""
+import sys
+import layerscope
+layerscope.replace_sentence_transformers()
+import sentence_transformers
+from sentence_transformers import SentenceTransformer
+assert SentenceTransformer is layerscope.SentenceTransformer
+print(SentenceTransformer({folder!r}).encode("a").shape, int(sentence_transformers.__version__.split(".")[0]) > 0)
+"""
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, timeout=300)
+    assert done.stdout == "(384,) True\n", done.stderr

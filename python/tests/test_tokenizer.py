@@ -59,7 +59,7 @@ def test_back_to_text(tokenizer):
 def test_special_tokens(tokenizer):
     assert (tokenizer.pad_token, tokenizer.pad_token_id, tokenizer.mask_token_id) == ("[PAD]", 0, 103)
     assert tokenizer.bos_token is None and tokenizer.bos_token_id is None
-    assert len(tokenizer) == 30522
+    assert len(tokenizer) == len(tokenizer.vocab) == 30522 and tokenizer.get_vocab()["[MASK]"] == 103
 
 
 def test_a_padding_token_may_be_chosen(folder):

@@ -5,14 +5,18 @@
 namespace layerscope {
 
 double interleaved_dot(const double* a, const double* b, std::size_t count) noexcept {
-  // Four chains: additions need not wait for each other, and the order stays fixed.
-  double sum[4] = {0, 0, 0, 0};
+  // Chains of additions that need not wait for each other, in an order that stays fixed.
+  constexpr std::size_t kLanes = 16;
+  double sum[kLanes] = {};
   std::size_t k = 0;
-  for (; k + 4 <= count; k += 4) {
-    for (std::size_t lane = 0; lane < 4; ++lane) sum[lane] += a[k + lane] * b[k + lane];
+  for (; k + kLanes <= count; k += kLanes) {
+    for (std::size_t lane = 0; lane < kLanes; ++lane) sum[lane] += a[k + lane] * b[k + lane];
   }
-  for (; k < count; ++k) sum[0] += a[k] * b[k];
-  return (sum[0] + sum[1]) + (sum[2] + sum[3]);
+  for (std::size_t lane = 0; k < count; ++k, ++lane) sum[lane] += a[k] * b[k];
+  for (std::size_t half = kLanes / 2; half > 0; half /= 2) {
+    for (std::size_t lane = 0; lane < half; ++lane) sum[lane] += sum[lane + half];
+  }
+  return sum[0];
 }
 
 bool cholesky_factorise(std::vector<double>& a, std::size_t size) noexcept {
@@ -48,8 +52,8 @@ void cholesky_solve(const std::vector<double>& lower, std::size_t size, double* 
     divide(row);
   }
   for (std::size_t row = size; row-- > 0;) {
-    for (std::size_t k = row + 1; k < size; ++k) subtract(row, k, l[k * size + row]);
     divide(row);
+    for (std::size_t k = 0; k < row; ++k) subtract(k, row, l[row * size + k]);
   }
 }
 

@@ -6,7 +6,7 @@
 
 namespace layerscope {
 
-/// Sum of a[i] * b[i] in four interleaved sums.
+/// Sum of a[i] * b[i] in interleaved sums.
 [[nodiscard]] double interleaved_dot(const double* a, const double* b, std::size_t count) noexcept;
 
 /// The lower triangle of A = L L', in place; what stands above the diagonal is neither read nor written. False if A

@@ -17,7 +17,6 @@ namespace {
 
 constexpr std::uint64_t kMostBytes = 256U << 20;  // that a fit's optimisers may hold; models beyond are fitted later
 constexpr double kBytesAnUnknown = 8.0 * 24;      // of an optimiser
-constexpr double kMostSample = 16;                // passes over all rows that a rebuilt preconditioner may cost
 constexpr int kFirstRebuild = 5;
 
 /// What a worker needs of its own.
@@ -52,10 +51,7 @@ class Fit {
     const auto size = static_cast<double>(rows.columns());
     const double blocks =
         8 * size * size * static_cast<double>(models_[0].columns()) * static_cast<double>(kin_.size());
-    const double sample = size * static_cast<double>(std::min(rows.tiles(), LogisticPreconditioner::kSampleTiles)) *
-                          ProbeRows::kTile * static_cast<double>(kin_.size());
-    const double pass = 2.0 * static_cast<double>(rows.count()) * static_cast<double>(models.size());
-    rebuilds_ = blocks <= static_cast<double>(kMostBytes) && sample <= kMostSample * pass;
+    rebuilds_ = blocks <= static_cast<double>(kMostBytes);
   }
 
   Status run() {

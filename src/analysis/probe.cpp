@@ -184,6 +184,7 @@ Result<std::unique_ptr<ProbeTask>> ProbeTask::make(const ProbeLabels& labels, co
 Result<LayerProbe> ProbeTask::run(const VectorSet& layer) const try {
   const State& task = *state_;
   LAYERSCOPE_TRY(task.check(layer));
+  task.backend->enter_worker();  // products of their own threads would wait beside those here
   const ProbeRows plain(*task.backend, layer, task.groups.rows);
   LAYERSCOPE_ASSIGN(std::vector<RowSums> sums,
                     sum_parts(plain, task.folds.of_row, task.folds.parts(), task.options.threads));

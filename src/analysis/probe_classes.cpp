@@ -1,6 +1,7 @@
 // Probes of classes: logistic regression by folds, and online coding.
 #include <algorithm>
 #include <cmath>
+#include <limits>
 #include <numeric>
 #include <utility>
 
@@ -13,6 +14,9 @@ namespace {
 constexpr double kManyRows = 10'000;
 constexpr double kNats = 0.6931471805599453;  // a bit
 
+/// The held-out likelihood has one top over the strengths: where it has fallen so often in a row, that top is behind.
+constexpr int kMostWorse = 2;
+
 /// A choice needs only to see which strength is best.
 constexpr LbfgsLimits kChoiceLimits{.move = 1e-3, .gain = 1e-4, .evaluations = 40};
 
@@ -20,6 +24,11 @@ Status fit(const ProbeTask::State& task, const ProbeRows& rows, const ProbeParts
            std::vector<LogisticModel>& models, const LbfgsLimits& limits) {
   return fit_logistic(rows, parts.of_row, models,
                       {.limits = limits, .threads = task.options.threads, .stop = task.options.stop});
+}
+
+/// The loss of k weights estimated from n rows is k / 2n above the best (Akaike 1974): a thousandth of that is noise.
+LbfgsLimits likelihood_limits(const LogisticModel& model) {
+  return {.gain = 0.001 * static_cast<double>(model.weights.size()) / (2 * model.rows), .evaluations = 100};
 }
 
 /// `to` begins where `from` ended, if their classes are the same.
@@ -33,55 +42,73 @@ void begin_at(LogisticModel& to, const LogisticModel& from) {
 }  // namespace
 
 LbfgsLimits fit_limits(const LogisticModel& model) {
-  LbfgsLimits limits;
-  if (model.rows <= kManyRows) return limits;
-  // The loss of k weights estimated from n rows is k / 2n above the best (Akaike 1974): a thousandth of that is noise.
-  limits.gain = 0.001 * static_cast<double>(model.weights.size()) / (2 * model.rows);
-  limits.evaluations = 100;
-  return limits;
+  return model.rows <= kManyRows ? LbfgsLimits() : likelihood_limits(model);
 }
+
+namespace {
+
+/// The search for one mask's strength.
+struct Choice {
+  LogisticModel model;  // at the strength that is tried
+  std::uint64_t held = 0;
+  std::size_t of = 0;                                      // the mask's number
+  double best = -std::numeric_limits<double>::infinity();  // log-likelihood of the rows held out
+  int worse = 0;                                           // strengths in a row
+};
+
+/// Those of `masks` that have something to choose and rows to do it with.
+std::vector<Choice> open_choices(const ProbedLayer& layer, const ProbeRows& rows, const ProbeParts& parts,
+                                 std::span<const RowSums> sums, std::span<const std::uint64_t> masks,
+                                 std::span<const std::int32_t> labels) {
+  const ProbeTask::State& task = layer.task;
+  std::vector<Choice> choices;
+  for (std::size_t i = 0; i < masks.size() && task.options.strengths.size() > 1; ++i) {
+    double choosing = 0;
+    for (std::size_t part = 0; part < sums.size(); ++part) {
+      if ((ProbeParts::choosing(masks[i]) >> part & 1) != 0) choosing += sums[part].count;
+    }
+    LogisticModel model = logistic_model(rows, parts.of_row, sums, ProbeParts::learning(masks[i]), labels,
+                                         task.class_count, task.options.strengths[0]);
+    if (choosing > 0 && model.rows > 0) choices.push_back({std::move(model), ProbeParts::choosing(masks[i]), i});
+  }
+  return choices;
+}
+
+}  // namespace
 
 Result<std::vector<LogisticModel>> choose_logistic(const ProbedLayer& layer, const ProbeParts& parts,
                                                    std::vector<std::int64_t> which,
                                                    std::span<const std::uint64_t> masks,
                                                    std::span<const std::int32_t> labels) {
   const ProbeTask::State& task = layer.task;
-  const std::vector<double>& strengths = task.options.strengths;
   const ProbeRows rows = layer.rows(std::move(which));
   LAYERSCOPE_ASSIGN(const std::vector<RowSums> sums,
                     sum_parts(rows, parts.of_row, parts.parts(), task.options.threads));
-  std::vector<LogisticModel> models, chosen;
-  std::vector<std::uint64_t> held;
-  std::vector<std::size_t> owner;
-  for (std::size_t i = 0; i < masks.size(); ++i) {
-    chosen.push_back(
-        logistic_model(rows, parts.of_row, sums, masks[i], labels, task.class_count, task.usual_strength()));
-    double choosing = 0;
-    for (std::size_t part = 0; part < sums.size(); ++part) {
-      if ((ProbeParts::choosing(masks[i]) >> part & 1) != 0) choosing += sums[part].count;
+  std::vector<LogisticModel> chosen;
+  for (const std::uint64_t mask : masks)
+    chosen.push_back(logistic_model(rows, parts.of_row, sums, mask, labels, task.class_count, task.usual_strength()));
+  std::vector<Choice> choices = open_choices(layer, rows, parts, sums, masks, labels);
+  for (const double strength : task.options.strengths) {
+    if (choices.empty()) break;
+    std::vector<LogisticModel> models;
+    std::vector<std::uint64_t> held;
+    for (Choice& choice : choices) {
+      choice.model.strength = strength;
+      models.push_back(std::move(choice.model));
+      held.push_back(choice.held);
     }
-    if (strengths.size() == 1 || choosing == 0) continue;
-    LogisticModel model = logistic_model(rows, parts.of_row, sums, ProbeParts::learning(masks[i]), labels,
-                                         task.class_count, strengths[0]);
-    if (model.rows == 0) continue;
-    for (const double strength : strengths) {
-      model.strength = strength;
-      models.push_back(model);
-      held.push_back(ProbeParts::choosing(masks[i]));
-      owner.push_back(i);
+    LAYERSCOPE_TRY(fit(task, rows, parts, models, kChoiceLimits));
+    LAYERSCOPE_ASSIGN(const LogisticScores scores,
+                      score_logistic(rows, parts.of_row, models, held, {}, task.options.threads));
+    for (std::size_t i = 0; i < choices.size(); ++i) {
+      Choice& choice = choices[i];
+      choice.model = std::move(models[i]);
+      choice.worse = scores.log_likelihood[i] > choice.best ? 0 : choice.worse + 1;
+      if (choice.worse > 0) continue;
+      choice.best = scores.log_likelihood[i];
+      chosen[choice.of] = choice.model;
     }
-  }
-  if (models.empty()) return chosen;
-  LAYERSCOPE_TRY(fit(task, rows, parts, models, kChoiceLimits));
-  LAYERSCOPE_ASSIGN(const LogisticScores scores,
-                    score_logistic(rows, parts.of_row, models, held, {}, task.options.threads));
-  for (std::size_t m = 0; m < models.size();) {
-    std::size_t best = m, end = m;
-    for (; end < models.size() && owner[end] == owner[m]; ++end) {
-      if (scores.log_likelihood[end] > scores.log_likelihood[best]) best = end;
-    }
-    chosen[owner[m]] = std::move(models[best]);
-    m = end;
+    std::erase_if(choices, [](const Choice& choice) { return choice.worse == kMostWorse; });
   }
   return chosen;
 }
@@ -165,7 +192,7 @@ Result<DescriptionLength> code_online(const ProbedLayer& layer) {
     std::vector<LogisticModel> models{
         logistic_model(rows, blocks.of_row, sums, mask, task.classes, task.class_count, last->strength)};
     begin_at(models[0], *last);
-    LAYERSCOPE_TRY(fit(task, rows, blocks, models, fit_limits(models[0])));
+    LAYERSCOPE_TRY(fit(task, rows, blocks, models, likelihood_limits(models[0])));
     last = std::move(models[0]);
     const std::uint64_t held = ProbeParts::both(block);
     LAYERSCOPE_ASSIGN(const LogisticScores scores,

@@ -181,6 +181,7 @@ Result<LayerMix> ProbeTask::mix(std::span<const VectorSet> layers, std::int64_t 
   const State& task = *state_;
   if (task.class_count == 0) return Error{ErrorCode::kUsage, "a mix of layers is learnt for classes, not for numbers"};
   if (layers.empty() || mix_rows < 1) return Error{ErrorCode::kUsage, "a mix needs layers and rows"};
+  task.backend->enter_worker();
   std::vector<ProbeRows> rows;
   std::vector<std::int64_t> sample = first_rows(task.groups, task.order, mix_rows), held;
   std::erase_if(sample, [&](std::int64_t row) {

@@ -97,13 +97,17 @@ Result<InputArguments> input_arguments(const Words& words) {
   return input;
 }
 
+Status shard_size(const Words& words, std::uint64_t& bytes) {
+  if (!words.given(Flag::kShardSize)) return {};
+  const std::string text = words.text(Flag::kShardSize, "");
+  const std::optional<std::uint64_t> size = parse_size(text);
+  if (!size) return usage(fmt::format("--shard-size {}: expected a size such as 256MiB, 8MB or 1000000", text));
+  bytes = *size;
+  return {};
+}
+
 Status folder_arguments(const Words& words, const Environment& environment, FolderArguments& arguments) {
-  if (words.given(Flag::kShardSize)) {
-    const std::string text = words.text(Flag::kShardSize, "");
-    const std::optional<std::uint64_t> size = parse_size(text);
-    if (!size) return usage(fmt::format("--shard-size {}: expected a size such as 256MiB, 8MB or 1000000", text));
-    arguments.shard_bytes = *size;
-  }
+  LAYERSCOPE_TRY(shard_size(words, arguments.shard_bytes));
   if (words.given(Flag::kShard)) {
     LAYERSCOPE_ASSIGN(arguments.part, parse_shard(words.text(Flag::kShard, ""), environment));
   }

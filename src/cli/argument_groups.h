@@ -8,6 +8,8 @@ namespace layerscope::cli {
 
 [[nodiscard]] Result<CommonArguments> common_arguments(const Words& words, const Environment& environment);
 [[nodiscard]] Result<InputArguments> input_arguments(const Words& words);
+/// Sets `bytes` where --shard-size is given.
+[[nodiscard]] Status shard_size(const Words& words, std::uint64_t& bytes);
 [[nodiscard]] Status folder_arguments(const Words& words, const Environment& environment, FolderArguments& arguments);
 /// The edits of every command that takes them.
 [[nodiscard]] Result<EditArguments> edit_arguments(const Words& words);

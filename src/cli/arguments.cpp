@@ -42,16 +42,19 @@ Result<ExportArguments> export_arguments(const Words& words) {
   arguments.run = words.positionals.front();
   arguments.target = words.text(Flag::kOutput, "");
   const std::string format = words.text(Flag::kTo, "");
-  if (format.empty()) return usage("export: --to is missing (npy, npz, safetensors or fvecs)");
+  if (format.empty()) return usage("export: --to is missing (npy, npz, safetensors, fvecs or hf-dataset)");
   if (arguments.target.empty()) return usage("export: -o is missing (the file or folder to write)");
-  arguments.format = format == "npy"     ? ExportFormat::kNpy
-                     : format == "npz"   ? ExportFormat::kNpz
-                     : format == "fvecs" ? ExportFormat::kFvecs
-                                         : ExportFormat::kSafetensors;
-  arguments.site = words.text(Flag::kSite, "");
+  arguments.format = format == "npy"          ? ExportFormat::kNpy
+                     : format == "npz"        ? ExportFormat::kNpz
+                     : format == "fvecs"      ? ExportFormat::kFvecs
+                     : format == "hf-dataset" ? ExportFormat::kHfDataset
+                                              : ExportFormat::kSafetensors;
+  arguments.options.site = words.text(Flag::kSite, "");
   if (words.given(Flag::kSite) && format != "fvecs") return usage("--site: only with --to fvecs");
-  arguments.overwrite = words.on(Flag::kOverwrite);
-  arguments.allow_incomplete = words.on(Flag::kAllowIncomplete);
+  if (words.given(Flag::kShardSize) && format != "hf-dataset") return usage("--shard-size: only with --to hf-dataset");
+  LAYERSCOPE_TRY(shard_size(words, arguments.options.shard_bytes));
+  arguments.options.overwrite = words.on(Flag::kOverwrite);
+  arguments.options.allow_incomplete = words.on(Flag::kAllowIncomplete);
   return arguments;
 }
 

@@ -181,9 +181,9 @@ struct VerifyArguments {
   std::string run;
 };
 struct ExportArguments {
-  std::string run, target, site;
+  std::string run, target;
   ExportFormat format = ExportFormat::kNpy;
-  bool overwrite = false, allow_incomplete = false;
+  ExportOptions options;
 };
 struct CompletionArguments {
   std::string shell;

@@ -8,8 +8,7 @@
 namespace layerscope::cli {
 
 Result<int> run_export(const ExportArguments& arguments, Context& context) {
-  LAYERSCOPE_TRY(export_run(arguments.run, arguments.format, arguments.target, arguments.allow_incomplete,
-                            arguments.overwrite, arguments.site));
+  LAYERSCOPE_TRY(export_run(arguments.run, arguments.format, arguments.target, arguments.options));
   if (context.common.json) {
     std::string out = "{\"run\":";
     append_json_string(out, arguments.run);

@@ -141,11 +141,13 @@ constexpr std::array kCommands{
         "layerscope verify run\n"
         "layerscope verify run --json"},
     CommandRow{
-        Command::kExport, "export", "RUN", "a run folder as npy, npz, safetensors or fvecs",
+        Command::kExport, "export", "RUN", "a run folder as npy, npz, safetensors, fvecs or a dataset",
         "Writes all rows of a run, parts joined and ordered by row: npy makes a folder with one file a tensor, npz\n"
-        "and safetensors one file. bfloat16 becomes float32 in npy and npz. fvecs takes one site of vectors: each as\n"
-        "its int32 width and float32 elements.",
+        "and safetensors one file, hf-dataset a folder of Arrow files that datasets.load_from_disk opens, one column\n"
+        "a site. bfloat16 becomes float32 in all but safetensors. fvecs takes one site of vectors: each as its int32\n"
+        "width and float32 elements.",
         "layerscope export run --to npz -o states.npz\n"
+        "layerscope export run --to hf-dataset -o dataset\n"
         "layerscope export vectors --to fvecs -o vectors.fvecs"},
     CommandRow{Command::kCompletion, "completion", "bash|zsh|fish", "a completion script for a shell",
                "Prints a script that completes commands, flags and their values.",
@@ -289,15 +291,15 @@ constexpr std::array kFlags{
             "or folder"},
     FlagRow{Flag::kSaveDtype, FlagGroup::kOutput, kObserving | kLogits, "", "--save-dtype", "TYPE", "f32|f16|bf16",
             "f32", "type of what is stored"},
-    FlagRow{Flag::kShardSize, FlagGroup::kOutput, kRunning, "", "--shard-size", "SIZE", "", "256MiB",
-            "bytes at which a shard closes: 256MiB, 8MB, 1000000"},
+    FlagRow{Flag::kShardSize, FlagGroup::kOutput, kRunning | kExport, "", "--shard-size", "SIZE", "",
+            "256MiB; hf-dataset: 500MB", "bytes at which a shard closes: 256MiB, 8MB, 1000000"},
     FlagRow{Flag::kShard, FlagGroup::kOutput, kRunning, "", "--shard", "I/N", "", "",
             "only rows with number mod N = I, into part-I; auto/N takes I from a Slurm or Kubernetes array job"},
     FlagRow{Flag::kOverwrite, FlagGroup::kOutput, kRunning | kCluster | kLens | kDiff | kSimilarity | kProbe | kExport,
             "", "--overwrite", "", "", "", "start anew where something exists already"},
     FlagRow{Flag::kDryRun, FlagGroup::kOutput, kRunning, "", "--dry-run", "", "", "",
             "print the plan, its size and the estimated time, and write nothing"},
-    FlagRow{Flag::kTo, FlagGroup::kOutput, kExport, "", "--to", "FORMAT", "npy|npz|safetensors|fvecs", "",
+    FlagRow{Flag::kTo, FlagGroup::kOutput, kExport, "", "--to", "FORMAT", "npy|npz|safetensors|fvecs|hf-dataset", "",
             "format to write"},
     FlagRow{Flag::kAllowIncomplete, FlagGroup::kOutput, kSearch | kCluster | kSimilarity | kDiff | kProbe | kExport, "",
             "--allow-incomplete", "", "", "", "take what an unfinished run or missing parts leave"},

@@ -15,7 +15,7 @@ Result<ProbeMetric> metric_of(ProbeKind kind, std::optional<ProbeMetric> asked, 
   return Error{ErrorCode::kUsage,
                labels + (numbers ? ": its labels are numbers, which r2 scores; --task classify takes "
                                    "them as classes"
-                                 : ": its labels are classes, which accuracy and f1 score")};
+                                 : ": its labels are classes, which accuracy and f1 score, r2 does not")};
 }
 
 Error at_site(const ProbeSite& site, const Error& error) { return {error.code, site.name + ": " + error.message}; }

@@ -16,7 +16,7 @@ constexpr std::int64_t kVectors = 2048;  // of a block, unless one row has more
 class RunLayers final : public LayerSource {
  public:
   RunLayers(std::string folder, RunView run, std::vector<StoredSite> sites)
-      : folder_(std::move(folder)), run_(std::move(run)), sites_(std::move(sites)), rows_(run_, offsets_name()) {}
+      : folder_(std::move(folder)), run_(std::move(run)), sites_(std::move(sites)), rows_(run_, {offsets_name()}) {}
 
   const std::string& path() const noexcept override { return folder_; }
   const std::vector<StoredSite>& sites() const noexcept override { return sites_; }
@@ -27,19 +27,19 @@ class RunLayers final : public LayerSource {
     while (!span_ || taken_ == span_->count) {
       LAYERSCOPE_ASSIGN(std::optional<RowSpan> span, rows_.next());
       if (!span) return false;
-      span_.emplace(*span);
+      span_ = std::move(span);
       taken_ = 0;
     }
     const std::int64_t row = span_->first + taken_;
     std::int64_t rows = 0, vectors = 0;
     while (taken_ + rows < span_->count && (rows == 0 || vectors + vectors_of(row + rows) <= kVectors)) {
       LAYERSCOPE_TRY(check_row(row + rows));
-      block.rows.push_back({span_->numbers[static_cast<std::size_t>(row + rows)], vectors, vectors_of(row + rows)});
+      block.rows.push_back({span_->number(row + rows), vectors, vectors_of(row + rows)});
       vectors += vectors_of(row + rows);
       ++rows;
     }
     taken_ += rows;
-    const std::int64_t first = pooled() ? row : span_->offsets[static_cast<std::size_t>(row)];
+    const std::int64_t first = pooled() ? row : offsets()[static_cast<std::size_t>(row)];
     for (std::size_t site = 0; site < sites_.size(); ++site) {
       LAYERSCOPE_ASSIGN(const std::vector<std::byte> bytes,
                         read(sites_[site].name, sites_[site].dtype, first, vectors, sites_[site].width));
@@ -57,28 +57,29 @@ class RunLayers final : public LayerSource {
   [[nodiscard]] std::string offsets_name() const {
     return pooled() ? "" : prefix() + (picked() ? "pos_offsets" : "offsets");
   }
+  [[nodiscard]] const std::vector<std::int64_t>& offsets() const { return span_->shard->offsets.front(); }
   [[nodiscard]] std::int64_t vectors_of(std::int64_t row) const {
     const auto at = static_cast<std::size_t>(row);
-    return pooled() || at + 1 >= span_->offsets.size() ? 1 : span_->offsets[at + 1] - span_->offsets[at];
+    return pooled() || at + 1 >= offsets().size() ? 1 : offsets()[at + 1] - offsets()[at];
   }
   Status check_row(std::int64_t row) const {
-    if (pooled() || static_cast<std::size_t>(row) + 1 < span_->offsets.size()) return {};
+    if (pooled() || static_cast<std::size_t>(row) + 1 < offsets().size()) return {};
     return damage("tensor \"" + offsets_name() + "\" is missing");
   }
   [[nodiscard]] Error damage(const std::string& what) const {
-    return {ErrorCode::kDamage, span_->shard.file().path() + ": " + what + "; layerscope verify tells more"};
+    return {ErrorCode::kDamage, span_->shard->reader.file().path() + ": " + what + "; layerscope verify tells more"};
   }
 
   /// Vectors of `width` elements, or elements of a tensor of one dimension where that is nothing, from `first` on.
   Result<std::vector<std::byte>> read(const std::string& name, DType dtype, std::int64_t first, std::int64_t count,
                                       std::optional<std::int64_t> width) const {
-    const ShardTensor* const tensor = span_->shard.find(name);
+    const ShardTensor* const tensor = span_->shard->reader.find(name);
     const bool sound = tensor != nullptr && tensor->dtype == dtype && tensor->shape.rank() == (width ? 2U : 1U) &&
                        (!width || tensor->shape[1] == *width) && first + count <= tensor->shape[0];
     if (!sound) return damage("tensor \"" + name + "\" is not as the manifest says");
     const std::uint64_t bytes = static_cast<std::uint64_t>(width.value_or(1)) * dtype_size(dtype);
     std::vector<std::byte> out(static_cast<std::size_t>(count) * bytes);
-    LAYERSCOPE_TRY(span_->shard.read(*tensor, static_cast<std::uint64_t>(first) * bytes, out));
+    LAYERSCOPE_TRY(span_->shard->reader.read(*tensor, static_cast<std::uint64_t>(first) * bytes, out));
     return out;
   }
 

@@ -1,17 +1,15 @@
 #include <algorithm>
-#include <cstring>
 
-#include "base/half.h"
 #include "base/try.h"
 #include "store/corpus.h"
+#include "store/dataset_export.h"
 #include "store/export_target.h"
 #include "store/merged_rows.h"
 #include "store/run.h"
+#include "store/tensor_copy.h"
 
 namespace layerscope {
 namespace {
-
-constexpr std::size_t kPiece = std::size_t{1} << 20;
 
 /// How the rows of the run lie in one tensor.
 struct ExportTensor {
@@ -99,7 +97,7 @@ class Exporter {
     if (meaning.kind == ExportTensor::Kind::kOffsets) {
       LAYERSCOPE_TRY(count_offsets(meaning.offsets));
     } else {
-      LAYERSCOPE_TRY(for_each_row_span(run_, meaning.offsets,
+      LAYERSCOPE_TRY(for_each_row_span(run_, {meaning.offsets},
                                        [&](const RowSpan& span) { return copy_span(span, tensor, meaning); }));
     }
     LAYERSCOPE_TRY(flush());
@@ -114,7 +112,7 @@ class Exporter {
  private:
   Status put(std::span<const std::byte> bytes) {
     buffer_.insert(buffer_.end(), bytes.begin(), bytes.end());
-    if (buffer_.size() >= kPiece) return flush();
+    if (buffer_.size() >= kCopyPiece) return flush();
     return {};
   }
   Status flush() {
@@ -131,10 +129,11 @@ class Exporter {
       return put(std::as_bytes(std::span<const std::int64_t, 1>(&value, 1)));
     };
     LAYERSCOPE_TRY(put_value(0));
-    return for_each_row_span(run_, name, [&](const RowSpan& span) -> Status {
+    return for_each_row_span(run_, {name}, [&](const RowSpan& span) -> Status {
       for (std::int64_t row = span.first; row < span.first + span.count; ++row) {
         const auto at = static_cast<std::size_t>(row);
-        if (!span.offsets.empty()) total += span.offsets[at + 1] - span.offsets[at];
+        const std::vector<std::int64_t>& offsets = span.shard->offsets.front();
+        if (!offsets.empty()) total += offsets[at + 1] - offsets[at];
         LAYERSCOPE_TRY(put_value(total));
       }
       return {};
@@ -145,74 +144,47 @@ class Exporter {
     std::int64_t first = span.first;
     std::int64_t count = span.count;
     if (!meaning.offsets.empty()) {
-      if (span.offsets.empty()) return {};
-      first = span.offsets[static_cast<std::size_t>(span.first)];
-      count = span.offsets[static_cast<std::size_t>(span.first + span.count)] - first;
+      const std::vector<std::int64_t>& offsets = span.shard->offsets.front();
+      if (offsets.empty()) return {};
+      first = offsets[static_cast<std::size_t>(span.first)];
+      count = offsets[static_cast<std::size_t>(span.first + span.count)] - first;
     }
-    const ShardTensor* source = span.shard.find(tensor.name);
+    const ShardTensor* source = span.shard->reader.find(tensor.name);
     if (source == nullptr) {
       if (meaning.units_like.empty()) return {};
       const std::vector<std::byte> zeros(static_cast<std::size_t>(count));
       return put(zeros);
     }
-    const std::uint64_t unit =
-        dtype_size(source->dtype) * static_cast<std::uint64_t>(source->shape.rank() == 2 ? source->shape[1] : 1);
-    const std::uint64_t begin = static_cast<std::uint64_t>(first) * unit;
-    const std::uint64_t bytes = static_cast<std::uint64_t>(count) * unit;
-    if (bytes > source->end - source->begin || begin > source->end - source->begin - bytes) {
-      return Error{ErrorCode::kDamage,
-                   span.shard.file().path() + ": the offsets of tensor \"" + tensor.name + "\" leave it"};
-    }
-    return copy_bytes(span.shard, *source, begin, bytes);
-  }
-
-  Status copy_bytes(const ShardReader& shard, const ShardTensor& source, std::uint64_t begin, std::uint64_t bytes) {
-    while (bytes > 0) {
-      piece_.resize(static_cast<std::size_t>(std::min<std::uint64_t>(bytes, kPiece)));
-      LAYERSCOPE_TRY(shard.read(source, begin, piece_));
-      begin += piece_.size();
-      bytes -= piece_.size();
-      if (exported_dtype(format_, source.dtype) != source.dtype) widen(source.dtype);
-      LAYERSCOPE_TRY(put(piece_));
-    }
-    return {};
-  }
-
-  /// float16 or bfloat16 to float32.
-  void widen(DType dtype) {
-    std::vector<std::byte> wide(piece_.size() * 2);
-    for (std::size_t at = 0; at < piece_.size(); at += 2) {
-      std::uint16_t half = 0;
-      std::memcpy(&half, piece_.data() + at, sizeof(half));
-      const float value = dtype == DType::kBF16 ? bf16_to_float(half) : f16_to_float(half);
-      std::memcpy(wide.data() + 2 * at, &value, sizeof(value));
-    }
-    piece_ = std::move(wide);
+    return copy_units(span.shard->reader, *source, first, count, exported_dtype(format_, source->dtype),
+                      [&](std::span<const std::byte> piece) { return put(piece); });
   }
 
   const RunView& run_;
   const ShardSchema& schema_;
   ExportTarget& target_;
   const ExportFormat format_;
-  std::vector<std::byte> buffer_, piece_;
+  std::vector<std::byte> buffer_;
   std::uint64_t written_ = 0;
 };
 
 }  // namespace
 
-Status export_run(const std::string& folder, ExportFormat format, const std::string& target, bool allow_incomplete,
-                  bool overwrite, const std::string& site) {
-  LAYERSCOPE_ASSIGN(const RunView run, open_run(folder, allow_incomplete));
+Status export_run(const std::string& folder, ExportFormat format, const std::string& target,
+                  const ExportOptions& options) {
+  LAYERSCOPE_ASSIGN(const RunView run, open_run(folder, options.allow_incomplete));
+  if (path_exists(target) && !options.overwrite)
+    return Error{ErrorCode::kUsage, target + ": exists already; name another target, or --overwrite"};
+  if (format == ExportFormat::kHfDataset) return export_dataset(run, target, options.shard_bytes);
   const ShardSchema& schema = run.parts.front().manifest.schema;
   LAYERSCOPE_ASSIGN(const ShardCounts counts, count_run(run, schema));
   std::vector<ShardTensor> tensors = shard_tensors(schema, counts);
   if (format == ExportFormat::kFvecs) {
-    LAYERSCOPE_ASSIGN(const StoredSite chosen, choose_vector_site(run.parts.front().manifest, folder, site));
+    LAYERSCOPE_ASSIGN(const StoredSite chosen, choose_vector_site(run.parts.front().manifest, folder, options.site));
     std::erase_if(tensors, [&](const ShardTensor& tensor) { return tensor.name != chosen.name; });
   }
   for (ShardTensor& tensor : tensors) tensor.dtype = exported_dtype(format, tensor.dtype);
   const ShardLayout layout(std::move(tensors));
-  LAYERSCOPE_ASSIGN(const std::unique_ptr<ExportTarget> out, open_export_target(format, target, layout, overwrite));
+  LAYERSCOPE_ASSIGN(const std::unique_ptr<ExportTarget> out, open_export_target(format, target, layout));
   Exporter exporter(run, schema, *out, format);
   for (const ShardTensor& tensor : layout.tensors()) LAYERSCOPE_TRY(exporter.copy(tensor));
   return out->finish();

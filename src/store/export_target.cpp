@@ -162,9 +162,7 @@ Status prepare_folder(const std::string& folder) {
 }  // namespace
 
 Result<std::unique_ptr<ExportTarget>> open_export_target(ExportFormat format, const std::string& path,
-                                                         const ShardLayout& layout, bool overwrite) {
-  if (path_exists(path) && !overwrite)
-    return Error{ErrorCode::kUsage, path + ": exists already; name another target, or --overwrite"};
+                                                         const ShardLayout& layout) {
   switch (format) {
     case ExportFormat::kNpy: {
       LAYERSCOPE_TRY(prepare_folder(path));
@@ -180,6 +178,7 @@ Result<std::unique_ptr<ExportTarget>> open_export_target(ExportFormat format, co
       LAYERSCOPE_TRY(target->open(path));
       return std::unique_ptr<ExportTarget>(std::move(target));
     }
+    case ExportFormat::kHfDataset:
     case ExportFormat::kSafetensors: break;
   }
   auto target = std::make_unique<SafetensorsFile>();

@@ -29,8 +29,9 @@ class ExportTarget {
   return widened ? DType::kF32 : dtype;
 }
 
-/// Opens `path`. Errors: kUsage if something is there and may not be overwritten, kResource.
+/// Opens `path`, over what is there, for any format but kHfDataset. Errors: kUsage for a folder that holds something
+/// else, kResource.
 [[nodiscard]] Result<std::unique_ptr<ExportTarget>> open_export_target(ExportFormat format, const std::string& path,
-                                                                       const ShardLayout& layout, bool overwrite);
+                                                                       const ShardLayout& layout);
 
 }  // namespace layerscope

@@ -7,53 +7,62 @@
 
 namespace layerscope {
 
+namespace {
+
+Result<std::shared_ptr<const RowShard>> open_shard(const std::string& path,
+                                                   const std::vector<std::string>& offsets_of) {
+  auto shard = std::make_shared<RowShard>();
+  LAYERSCOPE_ASSIGN(shard->reader, ShardReader::open(path));
+  LAYERSCOPE_ASSIGN(shard->numbers, shard->reader.read_i64("row"));
+  shard->offsets.resize(offsets_of.size());
+  for (std::size_t tensor = 0; tensor < offsets_of.size(); ++tensor) {
+    if (shard->reader.find(offsets_of[tensor]) == nullptr) continue;
+    std::vector<std::int64_t>& offsets = shard->offsets[tensor];
+    LAYERSCOPE_ASSIGN(offsets, shard->reader.read_i64(offsets_of[tensor]));
+    const bool good = offsets.size() == shard->numbers.size() + 1 && offsets.front() == 0 &&
+                      std::is_sorted(offsets.begin(), offsets.end());
+    if (good) continue;
+    return Error{ErrorCode::kDamage,
+                 path + ": tensor \"" + offsets_of[tensor] + "\" holds no offsets; layerscope verify tells more"};
+  }
+  return std::shared_ptr<const RowShard>(std::move(shard));
+}
+
+}  // namespace
+
 /// One part on its way through its shards.
 class MergedRows::Part {
  public:
-  Part(const RunPart& part, const std::string& offsets_of) : part_(part), offsets_of_(offsets_of) {}
+  Part(const RunPart& part, const std::vector<std::string>& offsets_of) : part_(part), offsets_of_(offsets_of) {}
 
   /// Opens shards until there is a row; false at the end.
   Result<bool> ready() {
-    while (at_ == static_cast<std::int64_t>(rows_.size())) {
+    while (shard_ == nullptr || at_ == static_cast<std::int64_t>(shard_->numbers.size())) {
       if (next_shard_ == part_.records.size()) return false;
-      LAYERSCOPE_ASSIGN(shard_, ShardReader::open(part_.shard_path(part_.records[next_shard_++])));
-      LAYERSCOPE_ASSIGN(rows_, shard_.read_i64("row"));
-      offsets_.clear();
+      LAYERSCOPE_ASSIGN(shard_, open_shard(part_.shard_path(part_.records[next_shard_++]), offsets_of_));
       at_ = 0;
-      if (offsets_of_.empty() || shard_.find(offsets_of_) == nullptr) continue;
-      LAYERSCOPE_ASSIGN(offsets_, shard_.read_i64(offsets_of_));
-      LAYERSCOPE_TRY(check_offsets());
     }
     return true;
   }
-  [[nodiscard]] std::int64_t row() const { return rows_[static_cast<std::size_t>(at_)]; }
+  [[nodiscard]] std::int64_t row() const { return shard_->numbers[static_cast<std::size_t>(at_)]; }
   /// The rows from here that come before row `limit`.
   RowSpan take(std::int64_t limit) {
     const std::int64_t first = at_;
     do {
       ++at_;
-    } while (at_ < static_cast<std::int64_t>(rows_.size()) && row() < limit);
-    return {shard_, rows_, first, at_ - first, offsets_};
+    } while (at_ < static_cast<std::int64_t>(shard_->numbers.size()) && row() < limit);
+    return {shard_, first, at_ - first};
   }
 
  private:
-  Status check_offsets() const {
-    bool good = offsets_.size() == rows_.size() + 1 && offsets_.front() == 0;
-    for (std::size_t row = 0; good && row < rows_.size(); ++row) good = offsets_[row] <= offsets_[row + 1];
-    if (good) return {};
-    return Error{ErrorCode::kDamage, shard_.file().path() + ": tensor \"" + offsets_of_ +
-                                         "\" holds no offsets; layerscope verify tells more"};
-  }
-
   const RunPart& part_;
-  const std::string& offsets_of_;
+  const std::vector<std::string>& offsets_of_;
   std::size_t next_shard_ = 0;
-  ShardReader shard_;
-  std::vector<std::int64_t> rows_, offsets_;
+  std::shared_ptr<const RowShard> shard_;
   std::int64_t at_ = 0;
 };
 
-MergedRows::MergedRows(const RunView& run, std::string offsets_of) : offsets_of_(std::move(offsets_of)) {
+MergedRows::MergedRows(const RunView& run, std::vector<std::string> offsets_of) : offsets_of_(std::move(offsets_of)) {
   for (const RunPart& part : run.parts) parts_.emplace_back(part, offsets_of_);
 }
 
@@ -76,7 +85,7 @@ Result<std::optional<RowSpan>> MergedRows::next() {
   return std::optional<RowSpan>(first->take(limit));
 }
 
-Status for_each_row_span(const RunView& run, const std::string& offsets_of,
+Status for_each_row_span(const RunView& run, const std::vector<std::string>& offsets_of,
                          const std::function<Status(const RowSpan&)>& visit) {
   MergedRows rows(run, offsets_of);
   while (true) {

@@ -3,6 +3,7 @@
 
 #include <cstdint>
 #include <functional>
+#include <memory>
 #include <optional>
 #include <string>
 #include <vector>
@@ -13,36 +14,42 @@
 
 namespace layerscope {
 
-/// Rows `first` ... `first + count` of one shard, next in order.
+/// A shard whose rows are walked.
+struct RowShard {
+  ShardReader reader;
+  std::vector<std::int64_t> numbers;  ///< of all its rows
+  /// Where each row begins in the tensors that are asked for, in their own units, by the order of asking; empty where
+  /// the shard lacks the tensor.
+  std::vector<std::vector<std::int64_t>> offsets;
+};
+
+/// Rows `first` ... `first + count` of one shard, next in order. Whoever keeps it keeps the shard open.
 struct RowSpan {
-  const ShardReader& shard;
-  const std::vector<std::int64_t>& numbers;  ///< of all rows of the shard
+  std::shared_ptr<const RowShard> shard;
   std::int64_t first = 0, count = 0;
-  /// Where each row of the shard begins in the tensor that is asked for, in its own units; empty if a row is one unit,
-  /// or if the shard lacks the tensor.
-  const std::vector<std::int64_t>& offsets;
+  [[nodiscard]] std::int64_t number(std::int64_t row) const { return shard->numbers[static_cast<std::size_t>(row)]; }
 };
 
 /// All rows of a run by number, taken as they are wanted. One shard a part is open at a time, with its row numbers and
-/// one set of offsets.
+/// offsets.
 class MergedRows {
  public:
-  /// `run` outlives the object. `offsets_of` names the tensor of offsets, empty for none.
-  MergedRows(const RunView& run, std::string offsets_of);
+  /// `run` outlives the object. `offsets_of` names tensors of offsets.
+  MergedRows(const RunView& run, std::vector<std::string> offsets_of);
   ~MergedRows();
   MergedRows(const MergedRows&) = delete;
   MergedRows& operator=(const MergedRows&) = delete;
-  /// The next rows, which last until the next call; nothing at the end. Errors: kDamage.
+  /// The next rows; nothing at the end. Errors: kDamage.
   [[nodiscard]] Result<std::optional<RowSpan>> next();
 
  private:
   class Part;
-  std::string offsets_of_;
+  std::vector<std::string> offsets_of_;
   std::vector<Part> parts_;
 };
 
 /// Walks all of them.
-[[nodiscard]] Status for_each_row_span(const RunView& run, const std::string& offsets_of,
+[[nodiscard]] Status for_each_row_span(const RunView& run, const std::vector<std::string>& offsets_of,
                                        const std::function<Status(const RowSpan&)>& visit);
 
 }  // namespace layerscope

@@ -37,14 +37,21 @@ struct VerifyReport {
 /// Errors (kRuntime): `folder` is no run. Damage is not an error but is reported.
 [[nodiscard]] Result<VerifyReport> verify_run(const std::string& folder);
 
-enum class ExportFormat : std::uint8_t { kNpy, kNpz, kSafetensors, kFvecs };
+enum class ExportFormat : std::uint8_t { kNpy, kNpz, kSafetensors, kFvecs, kHfDataset };
+
+struct ExportOptions {
+  bool allow_incomplete = false;
+  bool overwrite = false;
+  std::string site;                         ///< of fvecs; as Corpus::open
+  std::uint64_t shard_bytes = 500'000'000;  ///< of hf-dataset: values after which a file ends
+};
 
 /// Writes all rows of a run, parts joined and ordered by row, to `target`: npy = a folder with one .npy a tensor, npz =
 /// one .npz file, safetensors = one file, fvecs = one file of one site's vectors, each its int32 width and float32
-/// elements (corpus-texmex.irisa.fr); `site` as Corpus::open. bfloat16 becomes float32 in npy and npz. Never holds a
-/// whole run in memory. Errors: kRuntime for no run, kDamage, kUsage for an incomplete run unless `allow_incomplete`,
-/// kResource for the disk.
+/// elements (corpus-texmex.irisa.fr), hf-dataset = a folder of Arrow files (store/dataset_export.h). bfloat16 becomes
+/// float32 in npy, npz and hf-dataset. Never holds a whole run in memory. Errors: kRuntime for no run, kDamage, kUsage
+/// for an incomplete run and an existing target unless allowed, kResource for the disk.
 [[nodiscard]] Status export_run(const std::string& folder, ExportFormat format, const std::string& target,
-                                bool allow_incomplete, bool overwrite, const std::string& site = {});
+                                const ExportOptions& options = {});
 
 }  // namespace layerscope

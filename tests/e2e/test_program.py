@@ -16,7 +16,7 @@ def help_version_and_pages():
     for command in ("inspect", "tokenize", "states", "embed", "search", "cluster", "logits", "lens", "verify", "export"):
         assert f"\n  {command} " in general
         assert "Examples:\n  layerscope " + command in run(command, "--help").stdout
-    for later in ("serve", "probe"):
+    for later in ("serve",):
         assert f"\n  {later}" not in general, f"{later} is listed but not built"
     assert run("man").stdout.startswith(".TH LAYERSCOPE 1")
     for shell in ("bash", "zsh", "fish"):

@@ -144,10 +144,14 @@ TEST(Arguments, ExportNeedsFormatAndTarget) {
       parsed<ExportArguments>({"export", "run", "--to", "npz", "-o", "x.npz", "--overwrite", "--allow-incomplete"});
   EXPECT_EQ(arguments.format, ExportFormat::kNpz);
   EXPECT_EQ(arguments.target, "x.npz");
-  EXPECT_TRUE(arguments.overwrite && arguments.allow_incomplete);
+  EXPECT_TRUE(arguments.options.overwrite && arguments.options.allow_incomplete);
   EXPECT_EQ(parsed<ExportArguments>({"export", "r", "--to", "npy", "-o", "x"}).format, ExportFormat::kNpy);
   EXPECT_EQ(parsed<ExportArguments>({"export", "r", "--to", "safetensors", "-o", "x"}).format,
             ExportFormat::kSafetensors);
+  const auto dataset = parsed<ExportArguments>({"export", "r", "--to", "hf-dataset", "-o", "x", "--shard-size", "2MB"});
+  EXPECT_EQ(dataset.format, ExportFormat::kHfDataset);
+  EXPECT_EQ(dataset.options.shard_bytes, 2'000'000U);
+  EXPECT_THAT(usage_error({"export", "r", "--to", "npz", "-o", "x", "--shard-size", "2MB"}), HasSubstr("hf-dataset"));
   EXPECT_THAT(usage_error({"export", "run", "-o", "x"}), HasSubstr("--to"));
   EXPECT_THAT(usage_error({"export", "run", "--to", "npz"}), HasSubstr("-o"));
 }

@@ -107,8 +107,8 @@ TEST_F(StoredRun, ExportHoldsEveryRowInOrderHoweverItWasDivided) {
     for (int part = 0; part < 3; ++part) run("parts" + name, request, {{part, 3}});
     const std::string whole = temp_.file(name + "-whole.safetensors");
     const std::string parts = temp_.file(name + "-parts.safetensors");
-    ASSERT_TRUE(export_run(temp_.file("whole" + name), ExportFormat::kSafetensors, whole, false, false).ok());
-    const Status joined = export_run(temp_.file("parts" + name), ExportFormat::kSafetensors, parts, false, false);
+    ASSERT_TRUE(export_run(temp_.file("whole" + name), ExportFormat::kSafetensors, whole).ok());
+    const Status joined = export_run(temp_.file("parts" + name), ExportFormat::kSafetensors, parts);
     ASSERT_TRUE(joined.ok()) << joined.error().message;
     EXPECT_EQ(read_bytes(whole), read_bytes(parts)) << name;
     auto reader = ShardReader::open(whole);
@@ -124,7 +124,7 @@ TEST_F(StoredRun, ExportHoldsEveryRowInOrderHoweverItWasDivided) {
 
 TEST_F(StoredRun, ExportedValuesAreThoseOfTheModel) {
   run("run");
-  ASSERT_TRUE(export_run(temp_.file("run"), ExportFormat::kNpy, temp_.file("arrays"), false, false).ok());
+  ASSERT_TRUE(export_run(temp_.file("run"), ExportFormat::kNpy, temp_.file("arrays")).ok());
   const auto values = [&](const std::string& name) {
     const std::string bytes = read_bytes(temp_.file("arrays/" + name + ".npy"));
     return bytes.substr(bytes.find('\n') + 1);
@@ -142,27 +142,27 @@ TEST_F(StoredRun, ExportedValuesAreThoseOfTheModel) {
       ASSERT_EQ(value[at * FakeRunner::kWidth + 3], FakeRunner::value(2, at - offset[row], id[at], 3));
     }
   }
-  EXPECT_EQ(export_run(temp_.file("run"), ExportFormat::kNpy, temp_.file("arrays"), false, false).error().code,
-            ErrorCode::kUsage);
-  EXPECT_TRUE(export_run(temp_.file("run"), ExportFormat::kNpy, temp_.file("arrays"), false, true).ok());
-  EXPECT_TRUE(export_run(temp_.file("run"), ExportFormat::kNpz, temp_.file("arrays.npz"), false, false).ok());
+  EXPECT_EQ(export_run(temp_.file("run"), ExportFormat::kNpy, temp_.file("arrays")).error().code, ErrorCode::kUsage);
+  EXPECT_TRUE(export_run(temp_.file("run"), ExportFormat::kNpy, temp_.file("arrays"), {.overwrite = true}).ok());
+  EXPECT_TRUE(export_run(temp_.file("run"), ExportFormat::kNpz, temp_.file("arrays.npz")).ok());
   EXPECT_EQ(read_bytes(temp_.file("arrays.npz")).substr(0, 4), "PK\3\4");
-  const Status foreign = export_run(temp_.file("run"), ExportFormat::kNpy, temp_.path().string(), false, true);
+  const Status foreign = export_run(temp_.file("run"), ExportFormat::kNpy, temp_.path().string(), {.overwrite = true});
   ASSERT_FALSE(foreign.ok());
   EXPECT_TRUE(std::filesystem::exists(input_));
 }
 
 TEST_F(StoredRun, MissingPartsAreRefusedUnlessAllowed) {
   run("parts", {}, {{0, 2}});
-  const auto refused = export_run(temp_.file("parts"), ExportFormat::kSafetensors, temp_.file("x"), false, false);
+  const auto refused = export_run(temp_.file("parts"), ExportFormat::kSafetensors, temp_.file("x"));
   ASSERT_FALSE(refused.ok());
   EXPECT_EQ(refused.error().code, ErrorCode::kUsage);
   EXPECT_THAT(refused.error().message, HasSubstr("1 of 2 parts are missing"));
-  EXPECT_TRUE(export_run(temp_.file("parts"), ExportFormat::kSafetensors, temp_.file("x"), true, false).ok());
+  EXPECT_TRUE(
+      export_run(temp_.file("parts"), ExportFormat::kSafetensors, temp_.file("x"), {.allow_incomplete = true}).ok());
   TapRequest other;
   other.layers = "0";
   run("parts", other, {{1, 2}});
-  const auto mixed = export_run(temp_.file("parts"), ExportFormat::kSafetensors, temp_.file("y"), false, false);
+  const auto mixed = export_run(temp_.file("parts"), ExportFormat::kSafetensors, temp_.file("y"));
   ASSERT_FALSE(mixed.ok());
   EXPECT_THAT(mixed.error().message, HasSubstr("belongs to another run"));
 }
