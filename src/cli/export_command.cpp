@@ -3,7 +3,7 @@
 #include "base/json.h"
 #include "base/try.h"
 #include "cli/commands.h"
-#include "cli/row_texts.h"
+#include "job/row_texts.h"
 #include "store/run.h"
 #include "store/run_reader.h"
 
