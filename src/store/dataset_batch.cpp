@@ -45,11 +45,14 @@ Status check_tensor(const DatasetColumn& column, const RowShard& shard) {
   const ShardTensor* const tensor = shard.reader.find(column.name);
   if (tensor == nullptr && may_be_missing(column)) return {};
   const bool wide = column.kind == Kind::kVector || column.kind == Kind::kVectors;
+  const auto has_offsets = [&](const std::optional<std::size_t>& offsets) {
+    return !offsets || !shard.offsets[*offsets].empty();
+  };
   const bool sound = tensor != nullptr && tensor->dtype == column.dtype && tensor->shape.rank() == (wide ? 2U : 1U) &&
-                     (!wide || tensor->shape[1] == column.width) &&
-                     !(column.offsets && shard.offsets[*column.offsets].empty()) &&
-                     !(column.tokens && shard.offsets[*column.tokens].empty());
-  return sound ? Status() : damage(shard, column.name, "is not as the manifest says");
+                     (!wide || tensor->shape[1] == column.width) && has_offsets(column.offsets) &&
+                     has_offsets(column.tokens) &&
+                     (!column.offsets || shard.offsets[*column.offsets].back() <= tensor->shape[0]);
+  return sound ? Status() : damage(shard, column.name, "is not as the manifest and the offsets say");
 }
 
 struct BodyBuffer {
@@ -162,11 +165,11 @@ class BatchBuilder {
         const auto at = static_cast<std::size_t>(row);
         const std::int64_t attending = tokens[at + 1] - tokens[at];
         const std::int64_t values = units_of(column, *span.shard, row, 1).count;
-        const std::int64_t rows = column.heads * attending;
-        if (rows <= 0 || values % rows != 0) {
+        if (attending < 1 || attending > values / column.heads || values % (column.heads * attending) != 0) {
           return damage(*span.shard, column.name,
                         "is not [head, query, key] in row " + std::to_string(span.number(row)));
         }
+        const std::int64_t rows = column.heads * attending;
         queries.insert(queries.end(), static_cast<std::size_t>(column.heads), attending);
         keys.insert(keys.end(), static_cast<std::size_t>(rows), values / rows);
       }

@@ -62,10 +62,11 @@ class ColumnList {
 
   Status add_site(const StoredSite& site) {
     using Kind = DatasetColumn::Kind;
-    const std::int64_t most = std::numeric_limits<std::int32_t>::max();
-    if (site.width < 0 || site.width > most || site.heads < 0 || site.heads > most) {
-      return Error{ErrorCode::kUsage, "site " + site.name + ": is wider than the lists of Arrow; expected at most " +
-                                          std::to_string(most)};
+    constexpr std::int64_t kMost = std::numeric_limits<std::int32_t>::max();
+    const std::int64_t items = site.unit == StoredUnit::kProbs ? site.heads : site.width;
+    if (items < 1 || items > kMost) {
+      return Error{ErrorCode::kUsage, "site " + site.name + ": has " + std::to_string(items) +
+                                          " values a row; a fixed list of Arrow has 1 to " + std::to_string(kMost)};
     }
     DatasetColumn column{.name = site.name, .dtype = site.dtype, .width = site.width, .heads = site.heads};
     const std::string prefix = schema_.prefix(token_stack(site));

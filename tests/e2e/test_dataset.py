@@ -151,6 +151,20 @@ def generated_rows():
 
 
 @test
+def vectors_and_scores():
+    with tempfile.TemporaryDirectory() as folder:
+        rows = ids_file(folder, ROWS)
+        run("embed", BERT, "-i", rows, "-o", f"{folder}/vectors", "-q")
+        held, (columns, _, types) = tensors(f"{folder}/vectors"), dataset(f"{folder}/vectors")
+        assert types["embedding"].startswith("fixed[f") and columns["embedding"] == rows_of(*held["embedding"])
+        run("logits", LLAMA, "-i", rows, "-o", f"{folder}/scores", "-q", "--top-k", 4)
+        held, (columns, _, types) = tensors(f"{folder}/scores"), dataset(f"{folder}/scores")
+        assert types["logits.top_ids"] == "list[fixed[i, 4]]" and types["logits.entropy"] == "list[fixed[f, 1]]"
+        for name in ("logits.top_ids", "logits.top_values", "logits.entropy"):
+            assert columns[name] == ragged(rows_of(*held[name]), held["offsets"][1]), name
+
+
+@test
 def datasets_appear_whole():
     with tempfile.TemporaryDirectory() as folder:
         run("states", BERT, "-i", ids_file(folder, ROWS), "-o", f"{folder}/run", "-q")
