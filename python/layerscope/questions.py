@@ -211,9 +211,12 @@ def similarity(
         native = _opened(side, dtype)
         return _native.Source(_name_of(side), native, rows, [], False, add_special_tokens, truncate, max_length)
 
+    sides = [source(side) for side in (a, b) if side is not None]
+    if rows is not None and not any(side.reads for side in sides):
+        raise UsageError("texts: runs and vectors hold their rows already")
     found = _native.similarity(
-        source(a),
-        None if b is None else source(b),
+        sides[0],
+        sides[1] if len(sides) > 1 else None,
         layers=numbers(layers),
         sites=_names(sites),
         positions=numbers(positions),
