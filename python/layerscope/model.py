@@ -102,7 +102,22 @@ class Model:
         self.sites: list[str] = [site.name for site in native.sites]
 
     @overload
-    def states(self, rows: str | Iterable[Any], *, sink: Callable[[States], object], **options: Any) -> None: ...
+    def states(
+        self,
+        rows: str | Iterable[Any],
+        *,
+        layers: str | int | Sequence[int] = ...,
+        sites: str | Sequence[str] = ...,
+        pool: str = ...,
+        positions: str | Sequence[int] = ...,
+        mix: str | Mapping[int, float] = ...,
+        seed: int = ...,
+        edits: Sequence[Sequence[Any]] = ...,
+        add_special_tokens: bool = ...,
+        truncate: bool = ...,
+        max_length: int | None = ...,
+        sink: Callable[[States], object],
+    ) -> None: ...
 
     @overload
     def states(
@@ -122,7 +137,7 @@ class Model:
         sink: None = None,
     ) -> States: ...
 
-    def states(  # type: ignore[misc]  # the options above are those that stand here
+    def states(
         self,
         rows: str | Iterable[Any],
         *,

@@ -6,7 +6,7 @@ import json
 import math
 import os
 import warnings
-from typing import Any, Iterable, Mapping, Sequence, cast, overload
+from typing import Any, Iterable, Mapping, Sequence, cast
 
 import numpy as np
 
@@ -68,15 +68,7 @@ def diff(
     return DiffReport(found.json, found)
 
 
-@overload
-def lens(model: Any, rows: str, **options: Any) -> LensReport: ...
-
-
-@overload
-def lens(model: Any, rows: os.PathLike[str] | Iterable[Any], **options: Any) -> list[LensReport]: ...
-
-
-def lens(  # type: ignore[misc]  # the options above are those that stand here
+def lens(
     model: Any,
     rows: Rows,
     *,
@@ -91,8 +83,8 @@ def lens(  # type: ignore[misc]  # the options above are those that stand here
     truncate: bool = False,
     max_length: int | None = None,
     threads: int | None = None,
-) -> LensReport | list[LensReport]:
-    """What each layer would predict: a report of a text, or a list of them for several rows.
+) -> Any:
+    """What each layer would predict: a LensReport of a text, or a list of them for several rows.
 
     lens: a file that `layerscope lens --train` wrote.
     """
@@ -162,7 +154,7 @@ def probe(
         native = None if texts is None else _tokenizer_of(run, model, allow_incomplete)
     else:
         native = _opened(source, dtype)
-        name, rows = native.path if isinstance(source, (Model, PreTrainedModel)) else os.fspath(source), given if texts is None else _rows_source(texts)
+        name, rows = _name_of(source), given if texts is None else _rows_source(texts)
     found = _native.probe(
         _native.Source(name, native, rows, arrays, allow_incomplete, add_special_tokens, truncate, max_length),
         given,
@@ -217,12 +209,14 @@ def similarity(
         if rows is None:
             raise UsageError("texts: a model needs rows to read")
         native = _opened(side, dtype)
-        name = native.path if isinstance(side, (Model, PreTrainedModel)) else os.fspath(side)
-        return _native.Source(name, native, rows, [], False, add_special_tokens, truncate, max_length)
+        return _native.Source(_name_of(side), native, rows, [], False, add_special_tokens, truncate, max_length)
 
+    sides = [source(side) for side in (a, b) if side is not None]
+    if rows is not None and not any(side.reads for side in sides):
+        raise UsageError("texts: runs and vectors hold their rows already")
     found = _native.similarity(
-        source(a),
-        None if b is None else source(b),
+        sides[0],
+        sides[1] if len(sides) > 1 else None,
         layers=numbers(layers),
         sites=_names(sites),
         positions=numbers(positions),
@@ -253,6 +247,11 @@ def _opened(model: Any, dtype: Any, weights: bool = True) -> _native.Model:
     if not isinstance(model, (str, os.PathLike)):
         raise UsageError(f"expected a model, its name or a run, not {type(model).__name__}")
     return _native.Model.open(resolve(model), dtype_name(dtype), check_device(None), "", weights)
+
+
+def _name_of(model: Any) -> str:
+    """What the command would be told: a name as it was given, or an opened model's folder."""
+    return model._model.path if isinstance(model, (Model, PreTrainedModel)) else os.fspath(model)
 
 
 def _run_path(source: Any) -> str:

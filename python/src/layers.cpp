@@ -209,7 +209,8 @@ void bind_layers(nb::module_& module) {
           },
           "name"_a, "model"_a = nb::none(), "rows"_a = nb::none(), "arrays"_a = std::vector<LayerIn>(),
           "allow_incomplete"_a = false, "add_special_tokens"_a = true, "truncate"_a = false,
-          "max_length"_a = nb::none());
+          "max_length"_a = nb::none())
+      .def_prop_ro("reads", [](const Source& source) { return source.rows.has_value(); });
   module.def("probe", &probe, "source"_a, "labels"_a, nb::kw_only(), "label_key"_a = "", "layers"_a = "",
              "sites"_a = "", "pool"_a = nb::none(), "align"_a = "first", "task"_a = nb::none(), "metric"_a = nb::none(),
              "folds"_a = 5, "seed"_a = 0, "control"_a = true, "mdl"_a = true, "scalar_mix"_a = false, "threads"_a = 0,

@@ -198,6 +198,7 @@ def test_similarity_is_that_of_the_command(folder, model, run, texts):
         (lambda m, r: layerscope.probe(r, LABELS, pool="most"), layerscope.UsageError, "most"),
         (lambda m, r: layerscope.probe(r, LABELS, folds=1), layerscope.UsageError, "folds"),
         (lambda m, r: layerscope.similarity(m), layerscope.UsageError, "texts"),
+        (lambda m, r: layerscope.similarity(r, texts=["a"]), layerscope.UsageError, "hold their rows"),
         (lambda m, r: layerscope.similarity(np.zeros((2, 3, 4, 5))), layerscope.UsageError, "samples, width"),
         (lambda m, r: layerscope.similarity(np.full((9, 2), np.nan)), layerscope.Error, "NaN"),
     ],

@@ -26,7 +26,10 @@ def few(monkeypatch):
     monkeypatch.setattr(layerscope.model, "_ELEMENTS_HELD", 20_000)
 
 
-@pytest.mark.parametrize("options", [{}, {"layers": "2,-1", "pool": "mean"}, {"positions": "sample:2", "seed": 5}])
+@pytest.mark.parametrize(
+    "options",
+    [{}, {"layers": "2,-1", "pool": "mean", "edits": [("block.0.out", "scale", "all", 2)]}, {"positions": "sample:2", "seed": 5}],
+)
 def test_a_sink_gets_the_same_bits_in_order(model, few, options):
     rows = [f"{text} {i}" for i, text in enumerate(TEXTS * 3)]
     whole = model.states(rows, **options)
