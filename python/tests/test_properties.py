@@ -46,6 +46,30 @@ def test_every_row_as_if_alone(name, batch):
             assert np.array_equal(attention[row], expected)
 
 
+@given(batches(), some.data())
+def test_every_pair_of_rows_as_if_alone(batch, data):
+    ids, mask = batch
+    length = data.draw(some.integers(1, 6))
+    written = np.array(data.draw(some.lists(some.integers(3, 60), min_size=len(ids) * length, max_size=len(ids) * length)))
+    written, decoder_mask = written.reshape(len(ids), length), np.zeros((len(ids), length), np.int64)
+    for row in decoder_mask:
+        begin = data.draw(some.integers(0, length - 1))
+        row[begin : data.draw(some.integers(begin + 1, length))] = 1
+    model, fields = AUTO["t5-base-v5"], ("encoder_hidden_states", "decoder_hidden_states")
+    out = model(ids, mask, decoder_input_ids=written, decoder_attention_mask=decoder_mask, output_hidden_states=True)
+    for row in range(len(ids)):
+        read, said = np.flatnonzero(mask[row]), np.flatnonzero(decoder_mask[row])
+        if read.size == 0:
+            assert not any(state[row].any() for field in fields for state in out[field])
+            continue
+        alone = model(ids[row, read][None], decoder_input_ids=written[row, said][None], output_hidden_states=True)
+        for field, cells in zip(fields, (read, said)):
+            for state, own in zip(out[field], alone[field], strict=True):
+                expected = np.zeros_like(state[row])
+                expected[cells] = own[0]
+                assert np.array_equal(state[row], expected)
+
+
 ROWS = some.lists(some.lists(some.integers(3, 60), min_size=1, max_size=9), min_size=1, max_size=6)
 
 
@@ -83,6 +107,17 @@ def test_pooling(name, rows, how):
     for site in whole:
         for states, vector in zip(whole[site], vectors[site], strict=True):
             assert np.allclose(vector, pooled(states, how), rtol=1e-5, atol=1e-6)
+
+
+@given(rows=ROWS, layers=some.lists(some.integers(-3, 2), min_size=1, max_size=4))
+@pytest.mark.parametrize("name", NAMES[:2])
+def test_layers_are_counted_from_either_end(name, rows, layers):
+    whole = MODELS[name].states(rows)
+    names = list(whole)
+    chosen = MODELS[name].states(rows, layers=layers)
+    assert len(names) == 3 and list(chosen) == [names[i] for i in sorted({layer % 3 for layer in layers})]
+    for site in chosen:
+        assert np.array_equal(chosen[site].values, whole[site].values)
 
 
 @given(rows=ROWS, places=some.lists(some.integers(-9, 8), min_size=1, max_size=4, unique=True))
