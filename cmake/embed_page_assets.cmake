@@ -1,5 +1,5 @@
 # cmake -DFILES="library;script;library's style;style" -DOUTPUT=FILE.cpp -P embed_page_assets.cmake
-# The files as constants (src/cli/page_assets.h), scripts with the hash that a Content-Security-Policy names them by.
+# The files as constants (src/view/page_assets.h), scripts with the hash that a Content-Security-Policy names them by.
 list(GET FILES 0 library)
 list(GET FILES 1 script)
 list(GET FILES 2 library_style)
@@ -45,4 +45,4 @@ append_file(kPlotLibrary ${library} TRUE)
 append_file(kPlotScript ${script} TRUE)
 append_file(kPlotLibraryStyle ${library_style} FALSE)
 append_file(kPageStyle ${style} FALSE)
-file(WRITE ${OUTPUT} "#include \"cli/page_assets.h\"\n\nnamespace layerscope::cli {\n${body}}  // namespace layerscope::cli\n")
+file(WRITE ${OUTPUT} "#include \"view/page_assets.h\"\n\nnamespace layerscope {\n${body}}  // namespace layerscope\n")

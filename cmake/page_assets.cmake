@@ -6,10 +6,10 @@ if(NOT DYGRAPHS_DIR)
 endif()
 
 set(page_assets ${CMAKE_BINARY_DIR}/page_assets.cpp)
-set(page_files ${DYGRAPHS_DIR}/dygraph.min.js ${CMAKE_SOURCE_DIR}/src/cli/page/plots.js ${DYGRAPHS_DIR}/dygraph.min.css
-    ${CMAKE_SOURCE_DIR}/src/cli/page/page.css)
+set(page_files ${DYGRAPHS_DIR}/dygraph.min.js ${CMAKE_SOURCE_DIR}/src/view/page/plots.js ${DYGRAPHS_DIR}/dygraph.min.css
+    ${CMAKE_SOURCE_DIR}/src/view/page/page.css)
 add_custom_command(OUTPUT ${page_assets}
                    COMMAND ${CMAKE_COMMAND} "-DFILES=${page_files}" -DOUTPUT=${page_assets}
                            -P ${CMAKE_SOURCE_DIR}/cmake/embed_page_assets.cmake
                    DEPENDS ${page_files} ${CMAKE_SOURCE_DIR}/cmake/embed_page_assets.cmake VERBATIM)
-target_sources(layerscope_cli PRIVATE ${page_assets})
+target_sources(layerscope_view PRIVATE ${page_assets})

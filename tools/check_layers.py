@@ -28,8 +28,9 @@ ALLOWED = {
     "diff": ["base", "spec", "tap", "checkpoint", "family", "tokenizer", "analysis", "backend", "engine", "session",
              "store", "job", "kernels/scalar.h"],
     "probe": ["base", "spec", "tap", "store", "analysis", "session", "job"],
-    "cli": ["base", "spec", "tap", "store", "analysis", "session", "hub", "job", "diff", "probe"],
-    "python": ["base", "tap", "tokenizer", "store", "analysis", "session", "hub", "job"],
+    "view": ["base", "spec", "tap", "analysis", "session", "job", "diff", "probe"],
+    "cli": ["base", "spec", "tap", "store", "analysis", "session", "hub", "job", "diff", "probe", "view"],
+    "python": ["base", "tap", "tokenizer", "store", "analysis", "session", "hub", "job", "diff", "probe", "view"],
 }
 PUBLIC = "layerscope"
 INCLUDE = re.compile(r'^\s*#\s*include\s*([<"])([^>"]+)[>"]')

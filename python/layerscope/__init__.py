@@ -16,6 +16,9 @@ from .errors import CancelledError, DamageError, Error, InputError, ModelError, 
 from .map_batches import BatchStates, BatchVectors
 from .model import Model, Ragged, States, open
 from .outputs import ModelOutput
+from .questions import diff, lens, probe, similarity
+from .reference import dump_reference
+from .reports import DiffReport, LensReport, ProbeReport, Record, SimilarityReport
 from .run import Run, open_run
 from .sentence import SentenceTransformer
 from .stand_in import replace_sentence_transformers
@@ -34,20 +37,30 @@ __all__ = [
     "BatchVectors",
     "CancelledError",
     "DamageError",
+    "DiffReport",
     "Error",
     "InputError",
+    "LensReport",
     "Model",
     "ModelError",
     "ModelOutput",
+    "ProbeReport",
     "Ragged",
+    "Record",
     "ResourceError",
     "Run",
     "SentenceTransformer",
+    "SimilarityReport",
     "States",
     "UsageError",
     "__version__",
+    "diff",
+    "dump_reference",
     "errors",
+    "lens",
     "open",
     "open_run",
+    "probe",
     "replace_sentence_transformers",
+    "similarity",
 ]

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import os
-from typing import Any, ClassVar
+from typing import Any, ClassVar, Sequence
 
 import numpy as np
 
 from . import _native
 from .arrays import Convert, Floats, converter
+from .edits import edit_plan
 from .errors import ModelError, UsageError
 from .folder import Config, check_device, dtype_name, read_json, refuse_unknown, resolve
 from .generation import generate
@@ -112,12 +113,14 @@ class PreTrainedModel:
         output_hidden_states: bool | None = None,
         output_attentions: bool | None = None,
         return_dict: bool | None = None,
+        edits: Sequence[Sequence[Any]] = (),
         **options: Any,
     ) -> Any:
         """The fields of transformers' outputs, in the library of the inputs.
 
         attention_mask marks the tokens, left or right of padding; what is no token is zero in every result. A row
-        without tokens is zero. No value depends on padding or on the other rows.
+        without tokens is zero. No value depends on padding or on the other rows. edits: as Model.states takes them;
+        positions count a row's tokens, without padding.
         """
         refuse_unknown(options, "forward", _WITHOUT_EFFECT)
         if input_ids is None:
@@ -127,7 +130,9 @@ class PreTrainedModel:
         attentions = bool(self.config.get("output_attentions")) if output_attentions is None else output_attentions
         main = Cells(input_ids, attention_mask)
         decoder = self._decoder_cells(decoder_input_ids, decoder_attention_mask)
-        run = PaddedRun(self._model, main, token_type_ids, decoder)
+        if len(edits) > 0 and self.scores == "labels":
+            raise UsageError("edits: not for scores of labels; AutoModel takes them")
+        run = PaddedRun(self._model, main, token_type_ids, decoder, edit_plan(self._model, edits))
         output = self._two_stacks(run, states, attentions, convert) if self._model.two_stacks else None
         output = output or self._one_stack(run, states, attentions, convert)
         return output.to_tuple() if return_dict is False else output

@@ -8,6 +8,7 @@ import numpy as np
 
 from . import _native
 from .arrays import Convert, converter
+from .edits import edit_plan
 from .errors import InputError, UsageError
 from .folder import Config, read_json, refuse_unknown
 from .outputs import GenerateOutput, GenerateSeq2SeqOutput
@@ -31,12 +32,13 @@ def generate(
     return_dict = bool(options.pop("return_dict_in_generate", defaults.get("return_dict_in_generate", False)))
     states = bool(options.pop("output_hidden_states", False)) and return_dict
     padding = options.pop("pad_token_id", None)
+    edits = edit_plan(model, options.pop("edits", ()))
     settings = _settings(model, prompts, defaults, options)
     rows = [
         _native.TextRow(ids=prompts.ids[row, prompts.begins[row] : prompts.ends[row]].tolist()) for row in range(len(prompts))
     ]
     layers = "" if not states else "dec:all" if model.two_stacks else "all"
-    written = _native.generate(model, rows, layers=layers, states=states, threads=threads, **settings)
+    written = _native.generate(model, rows, layers=layers, states=states, edits=edits, threads=threads, **settings)
     if padding is None:
         padding = _padding(defaults, config, settings)
     sequences = _sequences(model, prompts, written, padding)
@@ -45,7 +47,7 @@ def generate(
     shown = _states(model, prompts, written, convert) if states else None
     if not model.two_stacks:
         return GenerateOutput(sequences=convert(sequences), hidden_states=shown)
-    read = _encoder_states(model, prompts, threads, convert) if states else None
+    read = _encoder_states(model, prompts, threads, edits, convert) if states else None
     return GenerateSeq2SeqOutput(sequences=convert(sequences), encoder_hidden_states=read, decoder_hidden_states=shown)
 
 
@@ -129,9 +131,11 @@ def _states(model: _native.Model, prompts: Cells, written: list[_native.Written]
     return tuple(zip(*by_layer))
 
 
-def _encoder_states(model: _native.Model, prompts: Cells, threads: int, convert: Convert) -> tuple[Any, ...]:
+def _encoder_states(
+    model: _native.Model, prompts: Cells, threads: int, edits: _native.EditPlan | None, convert: Convert
+) -> tuple[Any, ...]:
     start = Cells(np.zeros((len(prompts), 1), np.int64), None, "decoder_input_ids")
     plan = _native.plan(model, layers="enc:all")
-    values = PaddedRun(model, prompts, None, start).values(plan, threads)
+    values = PaddedRun(model, prompts, None, start, edits).values(plan, threads)
     stored = sorted(plan.stored, key=lambda site: site.hf_index or 0)
     return tuple(convert(values[site.name]) for site in stored)

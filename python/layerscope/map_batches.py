@@ -35,7 +35,7 @@ class _Columns:
         self.text, self.pair, self.ids = text, pair, ids
 
     def columns(self, rows: list[Any]) -> dict[str, Any]:
-        """New columns by name: [rows, width], a Ragged, or a list of arrays."""
+        """New columns by name: [rows, width], a Ragged of vectors or numbers, or a list of [heads, queries, keys]."""
         raise NotImplementedError
 
     def __call__(self, batch: Any) -> Any:
@@ -109,8 +109,9 @@ def _arrow(values: Any, fixed: bool) -> Any:
     if isinstance(values, np.ndarray):
         return vectors(values)
     if isinstance(values, Ragged):
-        return lists(values.offsets, vectors(values.values))
-    return arrow.array([value.tolist() for value in values], None if values else arrow.list_(arrow.int32()))
+        flat = values.values
+        return lists(values.offsets, arrow.array(flat) if flat.ndim == 1 else vectors(flat))
+    return arrow.array([value.tolist() for value in values], arrow.list_(arrow.list_(arrow.list_(arrow.float32()))))
 
 
 class BatchStates(_Columns):
@@ -142,7 +143,8 @@ class BatchStates(_Columns):
         states = opened.states(rows, **self.options)
         columns = dict(states)
         if any(not isinstance(values, np.ndarray) for values in columns.values()):
-            columns["input_ids"] = states.ids
+            offsets = np.cumsum([0, *(len(ids) for ids in states.ids)])
+            columns["input_ids"] = Ragged(np.concatenate([np.zeros(0, np.int32), *states.ids]), offsets)
         return columns
 
 

@@ -4,16 +4,21 @@ from __future__ import annotations
 
 import json
 import os
-from typing import Any, Iterator, Mapping, Sequence
+from itertools import islice
+from typing import Any, Callable, Iterable, Iterator, Mapping, Sequence, overload
 
 import numpy as np
 from numpy.typing import NDArray
 
 from . import _native
 from .arrays import Floats, Integers
+from .edits import edit_plan, numbers
 from .errors import UsageError
 from .folder import check_device, dtype_name, resolve
 from .padded import thread_count
+
+_ROWS_READ = 512  # at a time, for a sink
+_ELEMENTS_HELD = 16 << 20  # of float32, likewise
 
 
 class Ragged(Sequence[NDArray[Any]]):
@@ -48,7 +53,7 @@ class Ragged(Sequence[NDArray[Any]]):
 
 class States(Mapping[str, Any]):
     """What was asked of rows, by site: a Ragged of tokens, [rows, width] where they are pooled, or a list of
-    probabilities [heads, queries, keys]."""
+    probabilities [heads, queries, keys]. `first`: the number of the first row."""
 
     def __init__(
         self,
@@ -57,7 +62,9 @@ class States(Mapping[str, Any]):
         special: list[NDArray[np.uint8]],
         positions: list[NDArray[np.int32]] | None,
         tokens: Any,
+        first: int = 0,
     ) -> None:
+        self.first = first
         self._sites, self.ids, self.special, self.positions, self._tokens = sites, ids, special, positions, tokens
 
     def __getitem__(self, site: str) -> Any:
@@ -94,9 +101,45 @@ class Model:
         self.path: str = native.path
         self.sites: list[str] = [site.name for site in native.sites]
 
+    @overload
     def states(
         self,
-        rows: str | Sequence[Any],
+        rows: str | Iterable[Any],
+        *,
+        layers: str | int | Sequence[int] = ...,
+        sites: str | Sequence[str] = ...,
+        pool: str = ...,
+        positions: str | Sequence[int] = ...,
+        mix: str | Mapping[int, float] = ...,
+        seed: int = ...,
+        edits: Sequence[Sequence[Any]] = ...,
+        add_special_tokens: bool = ...,
+        truncate: bool = ...,
+        max_length: int | None = ...,
+        sink: Callable[[States], object],
+    ) -> None: ...
+
+    @overload
+    def states(
+        self,
+        rows: str | Iterable[Any],
+        *,
+        layers: str | int | Sequence[int] = ...,
+        sites: str | Sequence[str] = ...,
+        pool: str = ...,
+        positions: str | Sequence[int] = ...,
+        mix: str | Mapping[int, float] = ...,
+        seed: int = ...,
+        edits: Sequence[Sequence[Any]] = ...,
+        add_special_tokens: bool = ...,
+        truncate: bool = ...,
+        max_length: int | None = ...,
+        sink: None = None,
+    ) -> States: ...
+
+    def states(
+        self,
+        rows: str | Iterable[Any],
         *,
         layers: str | int | Sequence[int] = "",
         sites: str | Sequence[str] = "",
@@ -108,34 +151,63 @@ class Model:
         add_special_tokens: bool = True,
         truncate: bool = False,
         max_length: int | None = None,
-    ) -> States:
+        sink: Callable[[States], object] | None = None,
+    ) -> States | None:
         """Hidden states of rows: texts, pairs of texts, lists of ids, or dicts as the lines of a .jsonl are.
 
         layers, sites, pool, positions and mix mean what the command line's flags of that name mean; with none of them,
         all layers. edits: (site, "add" | "set" | "scale", positions, vector or number).
+
+        With a sink nothing is returned: it is called with the states of some rows after the other, in order, about 64 MB
+        at a time, while `rows` may be an iterator without end. What it raises ends the pass and comes out as it is.
         """
         plan = _native.plan(
             self._model,
-            layers=_numbers(layers),
+            layers=numbers(layers),
             sites=sites if isinstance(sites, str) else ",".join(sites),
-            positions=_numbers(positions),
+            positions=numbers(positions),
             pool=pool,
             mix=mix if isinstance(mix, str) else ",".join(f"{layer}={weight}" for layer, weight in mix.items()),
             seed=seed,
         )
-        texts = [_text_row(row) for row in ([rows] if isinstance(rows, str) else rows)]
-        ready = _native.rows_of_texts(self._model, texts, add_special_tokens, truncate, max_length, self.threads)
+        changes = edit_plan(self._model, edits)
+        tokenize = (add_special_tokens, truncate, max_length, self.threads)
+        given = iter([rows] if isinstance(rows, str) else rows)
+        if sink is None:
+            return self._run(plan, _native.rows_of_texts(self._model, [_text_row(row) for row in given], *tokenize), changes)
+        first = 0
+        while texts := [_text_row(row) for row in islice(given, _ROWS_READ)]:
+            ready = _native.rows_of_texts(self._model, texts, *tokenize, first)
+            for part in self._parts(plan, ready):
+                sink(self._run(plan, part, changes))
+            first += len(texts)
+        return None
+
+    def _parts(self, plan: _native.Plan, rows: _native.Rows) -> Iterator[_native.Rows]:
+        """Rows side by side whose states are not too many to hold; a single one may be."""
+        elements = np.zeros(len(rows), np.int64)
+        for site in range(len(plan.stored)):
+            counts, widths = _native.block_shapes(self._model, plan, site, rows)
+            elements += counts * widths
+        begin = 0
+        for end in range(1, len(rows) + 1):
+            if end == len(rows) or elements[begin : end + 1].sum() > _ELEMENTS_HELD:
+                yield rows.part(begin, end)
+                begin = end
+
+    def _run(self, plan: _native.Plan, ready: _native.Rows, edits: _native.EditPlan | None) -> States:
         values, outputs = {}, []
         for index, site in enumerate(plan.stored):
             values[site.name], output = self._place(plan, index, site, ready)
             outputs.append(output)
         if len(ready) > 0:
-            _native.run(self._model, plan, ready, outputs, self.threads, self._edits(edits))
+            _native.run(self._model, plan, ready, outputs, self.threads, edits)
         count = range(len(ready))
         kept = None
         if any(site.unit == "picks" for site in plan.stored):
-            kept = [plan.picks(row, int(length)) for row, length in enumerate(ready.lengths())]
-        return States(values, [ready.ids(i) for i in count], [ready.special(i) for i in count], kept, self._token)
+            kept = [plan.picks(ready.first + row, int(length)) for row, length in enumerate(ready.lengths())]
+        ids, special = [ready.ids(i) for i in count], [ready.special(i) for i in count]
+        return States(values, ids, special, kept, self._token, ready.first)
 
     def _place(self, plan: _native.Plan, index: int, site: _native.StoredSite, rows: _native.Rows) -> tuple[Any, Any]:
         counts, widths = _native.block_shapes(self._model, plan, index, rows)
@@ -152,18 +224,6 @@ class Model:
         ]
         return blocks, (flat, begins[:-1], 0, 0)
 
-    def _edits(self, edits: Sequence[Sequence[Any]]) -> _native.EditPlan | None:
-        if len(edits) == 0:
-            return None
-        ready = []
-        for edit in edits:
-            if len(edit) != 4:
-                raise UsageError("edits: expected (site, add|set|scale, positions, vector or number)")
-            site, op, positions, values = edit
-            array = np.ascontiguousarray(values, np.float32)
-            ready.append((site, op, _numbers(positions), None, array if array.ndim == 2 else array.reshape(1, -1)))
-        return _native.edit_plan(self._model, ready)
-
     def _token(self, index: int) -> str:
         entry = self._model.token(index)
         return str(index) if entry is None else entry.decode("utf-8", "replace")
@@ -177,13 +237,6 @@ class Model:
         programs = [line for stack in self.inspect()["stacks"] for line in stack["program"]]
         head = f"{self.path}: {self._model.model_type}, {self._model.parameters:,} parameters, {self._model.dtype}"
         return "\n".join([head, *programs])
-
-
-def _numbers(value: Any) -> str:
-    """A list of numbers as the command line takes it."""
-    if isinstance(value, str):
-        return value
-    return str(value) if isinstance(value, int) else ",".join(str(int(number)) for number in value)
 
 
 def _text_row(row: Any) -> _native.TextRow:

@@ -42,10 +42,10 @@ class Cells:
 class PaddedRun:
     """A batch through a model, its values in padded arrays whose other cells are zero."""
 
-    def __init__(self, model: _native.Model, main: Cells, types: Any, decoder: Cells | None) -> None:
+    def __init__(self, model: _native.Model, main: Cells, types: Any, decoder: Cells | None, edits: _native.EditPlan | None = None) -> None:
         if decoder is not None and len(decoder) != len(main):
             raise UsageError(f"decoder_input_ids: has {len(decoder)} rows, input_ids has {len(main)}")
-        self._model, self._main, self._decoder = model, main, decoder
+        self._model, self._main, self._decoder, self._edits = model, main, decoder, edits
         self._running = np.flatnonzero(main.ends > main.begins)
         type_ids = None if types is None else integers(types, "token_type_ids")
         if type_ids is not None and type_ids.shape != main.ids.shape:
@@ -72,7 +72,7 @@ class PaddedRun:
             arrays[site.name] = array
             outputs.append(output)
         if len(self._running) > 0:
-            _native.run(self._model, plan, self.rows, outputs, threads)
+            _native.run(self._model, plan, self.rows, outputs, threads, self._edits)
         return arrays
 
     def _place(self, site: _native.StoredSite) -> tuple[Floats, tuple[Floats, Integers, int, int]]:

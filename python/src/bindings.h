@@ -11,6 +11,10 @@ void bind_plan(nanobind::module_& module);
 void bind_tokenizer(nanobind::module_& module);
 void bind_embedder(nanobind::module_& module);
 void bind_generation(nanobind::module_& module);
+void bind_report(nanobind::module_& module);
+void bind_lens(nanobind::module_& module);
+void bind_diff(nanobind::module_& module);
+void bind_layers(nanobind::module_& module);
 void bind_run_folder(nanobind::module_& module);
 
 }  // namespace layerscope::python

@@ -103,7 +103,8 @@ std::vector<Written> generate(const Model& model, const std::vector<TextRow>& ro
                               std::optional<double> repetition_penalty, std::optional<std::int64_t> min_new_tokens,
                               const std::optional<std::vector<std::int32_t>>& eos_token_id,
                               std::vector<std::string> stop_strings, std::uint64_t seed, bool add_special_tokens,
-                              const std::string& layers, const std::string& sites, bool states, int threads) {
+                              const std::string& layers, const std::string& sites, bool states, const EditPlan* edits,
+                              int threads) {
   const GenerationFlags flags{.temperature = temperature,
                               .top_k = top_k,
                               .top_p = top_p,
@@ -118,6 +119,7 @@ std::vector<Written> generate(const Model& model, const std::vector<TextRow>& ro
   if (eos_token_id) options.config.eos_token_id = *eos_token_id;
   options.max_new_tokens = max_new_tokens;
   options.seed = seed;
+  options.edits = edits;
   options.threads = all_cores(threads);
   std::optional<TapPlan> plan;
   if (states) plan.emplace(take(plan_of(model, layers, sites)));
@@ -160,7 +162,7 @@ void bind_generation(nb::module_& module) {
              "temperature"_a = nb::none(), "top_k"_a = nb::none(), "top_p"_a = nb::none(), "min_p"_a = nb::none(),
              "repetition_penalty"_a = nb::none(), "min_new_tokens"_a = nb::none(), "eos_token_id"_a = nb::none(),
              "stop_strings"_a = std::vector<std::string>(), "seed"_a = 0, "add_special_tokens"_a = true,
-             "layers"_a = "", "sites"_a = "", "states"_a = false, "threads"_a = 0);
+             "layers"_a = "", "sites"_a = "", "states"_a = false, "edits"_a.none() = nb::none(), "threads"_a = 0);
 }
 
 }  // namespace layerscope::python

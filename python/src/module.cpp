@@ -19,6 +19,10 @@ NB_MODULE(_native, module) {
   bind_tokenizer(module);
   bind_embedder(module);
   bind_generation(module);
+  bind_report(module);
+  bind_lens(module);
+  bind_diff(module);
+  bind_layers(module);
   bind_run_folder(module);
   module.attr("version") = LAYERSCOPE_VERSION;
   module.def(

@@ -56,7 +56,7 @@ BlockShapes block_shapes(const Model& model, const TapPlan& plan, std::size_t si
   if (site >= plan.stored().size()) throw nb::index_error("there is no such site");
   std::vector<std::int64_t> counts, widths;
   for (std::size_t i = 0; i < rows.rows.size(); ++i) {
-    const BlockShape shape = block_shape(plan, model, site, i, rows.rows[i]);
+    const BlockShape shape = block_shape(plan, model, site, rows.first + static_cast<std::int64_t>(i), rows.rows[i]);
     counts.push_back(shape.rows);
     widths.push_back(shape.width);
   }
@@ -75,17 +75,22 @@ void run(const Model& model, const TapPlan& plan, const Rows& rows, const std::v
                        .stride = stride,
                        .head_stride = head_stride});
   }
-  ArraySink sink = take(ArraySink::create(model, plan, rows.rows, std::move(targets)));
+  ArraySink sink = take(ArraySink::create(model, plan, rows, std::move(targets)));
   std::vector<RowToRun> running;
-  for (std::size_t i = 0; i < rows.rows.size(); ++i) running.push_back({&rows.rows[i], static_cast<std::int64_t>(i)});
+  for (std::size_t i = 0; i < rows.rows.size(); ++i)
+    running.push_back({&rows.rows[i], rows.first + static_cast<std::int64_t>(i)});
   run_interruptibly([&](const std::atomic<bool>& stop) {
     return run_rows(model, plan, running, sink, {.threads = all_cores(threads), .edits = edits, .stop = &stop});
   });
 }
 
-using EditIn = std::tuple<std::string, std::string, std::string, std::optional<std::int64_t>, ArrayIn<float, 2>>;
-
 EditPlan compile_edits(const Model& model, const std::vector<EditIn>& given) {
+  return take(EditPlan::compile(model.sites(), edits_of(given)));
+}
+
+}  // namespace
+
+std::vector<Edit> edits_of(const std::vector<EditIn>& given) {
   std::vector<Edit> edits;
   for (const auto& [site, op, positions, row, values] : given) {
     const std::optional<EditOp> known = edit_op_from_name(op);
@@ -97,17 +102,14 @@ EditPlan compile_edits(const Model& model, const std::vector<EditIn>& given) {
                      .values = {values.data(), values.data() + values.size()},
                      .vectors = static_cast<std::int64_t>(values.shape(0))});
   }
-  return take(EditPlan::compile(model.sites(), edits));
+  return edits;
 }
 
-}  // namespace
-
-BlockShape block_shape(const TapPlan& plan, const Model& model, std::size_t site, std::size_t index,
+BlockShape block_shape(const TapPlan& plan, const Model& model, std::size_t site, std::int64_t number,
                        const ModelRow& row) {
   const auto main = static_cast<std::int64_t>(row.main.ids.size());
   const std::int64_t decoder = row.decoder ? static_cast<std::int64_t>(row.decoder->ids.size()) : main;
   const std::array<std::int64_t, 2> tokens = {main, model.info().two_stacks ? decoder : main};
-  const auto number = static_cast<std::int64_t>(index);
   const std::int64_t rows = plan.stored_rows(site, number, tokens);
   return {rows, rows == 0 ? plan.stored()[site].width : plan.stored_elements(site, number, tokens) / rows};
 }
@@ -121,8 +123,9 @@ std::int64_t ArraySink::place(const Site& site, std::size_t row, std::int64_t at
   return target.offsets[row] + at / queries * head_stride + at % queries * stride;
 }
 
-Result<ArraySink> ArraySink::create(const Model& model, const TapPlan& plan, std::span<const ModelRow> rows,
+Result<ArraySink> ArraySink::create(const Model& model, const TapPlan& plan, const Rows& numbered,
                                     std::vector<Target> targets) {
+  const std::span<const ModelRow> rows = numbered.rows;
   const auto refuse = [](const std::string& why) { return Error{ErrorCode::kUsage, "arrays for results: " + why}; };
   if (targets.size() != plan.stored().size()) return refuse("one a site expected");
   constexpr std::int64_t kMost = std::int64_t{1} << 36;  // elements; sums of products stay far from overflow
@@ -135,7 +138,7 @@ Result<ArraySink> ArraySink::create(const Model& model, const TapPlan& plan, std
         std::max(site.target.stride, site.target.head_stride) > kMost)
       return refuse("a stride makes no sense");
     for (std::size_t i = 0; i < rows.size(); ++i) {
-      const BlockShape shape = block_shape(plan, model, s, i, rows[i]);
+      const BlockShape shape = block_shape(plan, model, s, numbered.first + static_cast<std::int64_t>(i), rows[i]);
       if (site.probabilities) site.queries.push_back(std::max<std::int64_t>(shape.rows / stored.heads, 1));
       if (shape.rows == 0) continue;
       const std::int64_t begin = site.target.offsets[i];

@@ -1,21 +1,32 @@
-// Where the values of a plan go: straight into the caller's arrays.
+// Plans and edits as Python gives them, and where values go: straight into the caller's arrays.
 #pragma once
 
 #include <cstdint>
+#include <optional>
 #include <span>
+#include <string>
+#include <tuple>
 #include <vector>
 
+#include "arrays.h"
+#include "layerscope/edits.h"
 #include "layerscope/error.h"
 #include "layerscope/model.h"
 #include "layerscope/tap.h"
+#include "rows.h"
 
 namespace layerscope::python {
+
+/// An edit as Python gives it: site, add|set|scale, positions, row or none, vectors.
+using EditIn = std::tuple<std::string, std::string, std::string, std::optional<std::int64_t>, ArrayIn<float, 2>>;
+/// Raises UsageError for operations that are unknown. The interpreter lock must be held.
+[[nodiscard]] std::vector<Edit> edits_of(const std::vector<EditIn>& given);
 
 /// The block of a row at a stored site: rows [rows, width] (of probabilities [heads * queries, keys]).
 struct BlockShape {
   std::int64_t rows = 0, width = 0;
 };
-[[nodiscard]] BlockShape block_shape(const TapPlan& plan, const Model& model, std::size_t site, std::size_t index,
+[[nodiscard]] BlockShape block_shape(const TapPlan& plan, const Model& model, std::size_t site, std::int64_t number,
                                      const ModelRow& row);
 
 /// An array that takes a site. Strides are elements; 0: as if blocks were dense.
@@ -31,7 +42,7 @@ struct Target {
 class ArraySink final : public Sink {
  public:
   /// Errors (kUsage): a block that would leave its array.
-  [[nodiscard]] static Result<ArraySink> create(const Model& model, const TapPlan& plan, std::span<const ModelRow> rows,
+  [[nodiscard]] static Result<ArraySink> create(const Model& model, const TapPlan& plan, const Rows& rows,
                                                 std::vector<Target> targets);
   Status accept(const StateFrame& frame) override;
 

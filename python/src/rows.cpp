@@ -105,17 +105,17 @@ Rows rows_of_ids(const Model& model, const ArrayIn<std::int64_t, 2>& ids, const 
 }
 
 Rows rows_of_texts(const Model& model, const std::vector<TextRow>& texts, bool add_special_tokens, bool truncate,
-                   std::optional<std::int64_t> max_length, int threads) {
+                   std::optional<std::int64_t> max_length, int threads, std::size_t first) {
   const TokenizeOptions options{
       .add_special_tokens = add_special_tokens, .truncate = truncate, .max_length = max_length};
-  Rows rows;
+  Rows rows{.rows = {}, .first = static_cast<std::int64_t>(first)};
   rows.rows.resize(texts.size());
   Status status;
   {
     const nb::gil_scoped_release released;
     status = for_each_parallel(texts.size(), all_cores(threads), [&](std::size_t i) -> Status {
       auto row = model.tokenize(texts[i], options);
-      if (!row) return in_row(row.error(), i, texts.size());
+      if (!row) return in_row(row.error(), first + i, first + texts.size());
       rows.rows[i] = std::move(row).value();
       return {};
     });
@@ -144,6 +144,16 @@ void bind_rows(nb::module_& module) {
           "decoder_ids"_a = nb::none(), "target"_a = nb::none());
   nb::class_<Rows>(module, "Rows", "Rows that are ready to run.")
       .def("__len__", [](const Rows& rows) { return rows.rows.size(); })
+      .def_ro("first", &Rows::first)
+      .def(
+          "part",
+          [](const Rows& rows, std::size_t begin, std::size_t end) {
+            if (begin > end || end > rows.rows.size()) throw nb::index_error("there are no such rows");
+            const auto from = rows.rows.begin() + static_cast<std::ptrdiff_t>(begin);
+            return Rows{.rows = {from, from + static_cast<std::ptrdiff_t>(end - begin)},
+                        .first = rows.first + static_cast<std::int64_t>(begin)};
+          },
+          "begin"_a, "end"_a, "Some of them, under their own numbers.")
       .def(
           "lengths", [](const Rows& rows, bool decoder) { return array_of(lengths(rows, decoder)); },
           "decoder"_a = false, "Tokens of each row.")
@@ -163,7 +173,7 @@ void bind_rows(nb::module_& module) {
              "decoder_ids"_a = nb::none(), "decoder_begins"_a = nb::none(), "decoder_ends"_a = nb::none(),
              "Rows from the cells begins[i] ... ends[i] of padded matrices.");
   module.def("rows_of_texts", &rows_of_texts, "model"_a, "texts"_a, "add_special_tokens"_a = true, "truncate"_a = false,
-             "max_length"_a = nb::none(), "threads"_a = 0);
+             "max_length"_a = nb::none(), "threads"_a = 0, "first"_a = 0, "Rows whose numbers count from `first`.");
 }
 
 }  // namespace layerscope::python

@@ -1,6 +1,7 @@
 // Rows that are ready to run, as Python holds them.
 #pragma once
 
+#include <cstdint>
 #include <optional>
 #include <string>
 #include <vector>
@@ -12,6 +13,7 @@ namespace layerscope::python {
 
 struct Rows {
   std::vector<ModelRow> rows;
+  std::int64_t first = 0;  ///< the number of the first one; it decides `sample:K`
 };
 
 /// `what` went wrong with row `index` of `count`.

@@ -6,7 +6,7 @@ import pytest
 from conftest import PROGRAM, ROOT
 
 
-@pytest.mark.parametrize("page", ["python", "clusters"])
+@pytest.mark.parametrize("page", ["python", "recipes", "clusters"])
 def test_examples_print_what_the_page_shows(folder, page):
     sys.path.insert(0, str(ROOT / "tests" / "e2e"))
     import pages

@@ -76,6 +76,13 @@ def test_batches_of_arrow(folder):
     assert plain[2].column(2).to_pylist() == expected[1:].tolist()
     tokens = list(BatchStates(folder, layers="-1").in_arrow([record]))[0]
     assert tokens.schema.field("final").type == arrow.list_(arrow.list_(arrow.float32()))
+    probabilities = BatchStates(folder, sites="block.0.attn.probs")
+    for batch, add in ((record, BatchStates(folder, layers="-1")), (record, probabilities)):
+        full, empty = add.in_arrow([batch, batch.slice(0, 0)])
+        assert full.schema == empty.schema and full.schema.field("input_ids").type == arrow.list_(arrow.int32())
+        assert full.column(full.schema.names.index("input_ids")).to_pylist() == [ids.tolist() for ids in model.states(SHORT).ids]
+    heads = probabilities(record).column(2).to_pylist()[0]
+    assert np.array_equal(np.array(heads, np.float32), model.states(SHORT, sites="block.0.attn.probs")["block.0.attn.probs"][0])
     vectors = BatchVectors(folder)(table)
     assert np.array_equal(np.array(vectors["embedding"].to_pylist(), np.float32), layerscope.SentenceTransformer(folder).encode(SHORT))
     for batch in (table.slice(0, 0), record.slice(0, 0)):

@@ -53,6 +53,9 @@ Result<ExportArguments> export_arguments(const Words& words) {
   if (words.given(Flag::kSite) && format != "fvecs") return usage("--site: only with --to fvecs");
   if (words.given(Flag::kShardSize) && format != "hf-dataset") return usage("--shard-size: only with --to hf-dataset");
   LAYERSCOPE_TRY(shard_size(words, arguments.options.shard_bytes));
+  LAYERSCOPE_TRY(expect_values(words, {Flag::kTexts}));
+  arguments.texts = words.text(Flag::kTexts, "");
+  if (!arguments.texts.empty() && format != "hf-dataset") return usage("--texts: only with --to hf-dataset");
   arguments.options.overwrite = words.on(Flag::kOverwrite);
   arguments.options.allow_incomplete = words.on(Flag::kAllowIncomplete);
   return arguments;

@@ -21,6 +21,7 @@
 #include "session/embedder.h"
 #include "session/generation_config.h"
 #include "store/run.h"
+#include "view/picture.h"
 
 namespace layerscope::cli {
 
@@ -44,13 +45,6 @@ struct InputArguments {
   TokenizeOptions tokenize;
   std::optional<ChatSettings> chat;  ///< rows are conversations,
   std::string model;                 ///< of the model whose template makes them texts
-};
-
-/// What the picture shows of a state.
-enum class Measure : std::uint8_t {
-  kNorm,   ///< Euclidean norm
-  kStep,   ///< cosine to the layer before
-  kDrift,  ///< cosine to the first layer shown, the embedding unless --layers says otherwise
 };
 
 enum class ProgressMode : std::uint8_t { kAuto, kBar, kJson, kNone };
@@ -187,7 +181,7 @@ struct VerifyArguments {
   std::string run;
 };
 struct ExportArguments {
-  std::string run, target;
+  std::string run, target, texts;
   ExportFormat format = ExportFormat::kNpy;
   ExportOptions options;
 };

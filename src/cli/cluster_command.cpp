@@ -11,11 +11,11 @@
 #include "cli/cluster_picture.h"
 #include "cli/cluster_vectors.h"
 #include "cli/commands.h"
-#include "cli/display_text.h"
 #include "cli/progress.h"
-#include "cli/row_texts.h"
+#include "job/row_texts.h"
 #include "store/file_io.h"
 #include "store/npy.h"
+#include "view/display_text.h"
 
 namespace layerscope::cli {
 namespace {

@@ -8,9 +8,9 @@
 
 #include <fmt/format.h>
 
-#include "cli/color_ramp.h"
-#include "cli/display_text.h"
 #include "cli/progress.h"
+#include "view/color_ramp.h"
+#include "view/display_text.h"
 
 namespace layerscope::cli {
 namespace {

@@ -1,86 +1,28 @@
-#include <filesystem>
-
 #include "base/parallel.h"
 #include "base/try.h"
 #include "cli/commands.h"
-#include "cli/diff_view.h"
 #include "cli/page_file.h"
 #include "cli/rows.h"
 #include "diff/compare.h"
-#include "diff/dump_file.h"
-#include "diff/run_model.h"
+#include "diff/open_sides.h"
 #include "layerscope/hub.h"
-#include "store/run_reader.h"
+#include "view/diff_view.h"
 
 namespace layerscope::cli {
 namespace {
 
 constexpr int kDifferent = 6;
 
-bool is_run(const std::string& path) {
-  const auto parts = run_parts(path);
-  return parts.ok();
+/// A side of the command line; its model is opened, and its edits are read, once it is known to be one.
+NamedSide named_side(const DiffSideArguments& side) {
+  return {.path = side.path, .edited = !side.edits.edits.empty(), .model = [&side]() -> Result<EditedModel> {
+            LAYERSCOPE_ASSIGN(const std::string folder, find_model_folder(side.path));
+            LAYERSCOPE_ASSIGN(std::unique_ptr<Model> opened, Model::open(folder, side.open));
+            EditedModel edited{.model = std::move(opened), .edits = {}};
+            LAYERSCOPE_ASSIGN(edited.edits, read_edits(side.edits, edited.model->sites()));
+            return edited;
+          }};
 }
-
-/// The sides, models first: a dump is read by the names of the model that it is held against.
-class Sides {
- public:
-  Sides(const DiffArguments& arguments, Context& context)
-      : arguments_(arguments), context_(context), threads_(all_cores(context.common.threads)) {}
-
-  Status open() {
-    for (const DiffSideArguments* side : {&arguments_.a, &arguments_.b}) {
-      if (is_dump(side->path) || is_run(side->path)) {
-        if (!side->edits.edits.empty())
-          return Error{ErrorCode::kUsage, side->path + ": only the stream of a model can be edited"};
-        continue;
-      }
-      LAYERSCOPE_TRY(open_model_side(*side, side == &arguments_.a ? a_ : b_));
-    }
-    const bool any_model = a_ != nullptr || b_ != nullptr;
-    for (const DiffSideArguments* side : {&arguments_.a, &arguments_.b}) {
-      if (is_dump(side->path) || !is_run(side->path)) continue;
-      std::shared_ptr<const Model> model;
-      if (!any_model && like_ == nullptr) {
-        std::string why;
-        model = model_of_run(side->path, why);
-        if (model == nullptr)
-          context_.messages.note(side->path + ": its model cannot be run: " + why);
-        else
-          like_ = model;
-      }
-      std::unique_ptr<Side>& place = side == &arguments_.a ? a_ : b_;
-      LAYERSCOPE_ASSIGN(place, open_run_side(side->path, std::move(model), arguments_.allow_incomplete));
-    }
-    for (const DiffSideArguments* side : {&arguments_.a, &arguments_.b}) {
-      if (!is_dump(side->path)) continue;
-      std::unique_ptr<Side>& place = side == &arguments_.a ? a_ : b_;
-      LAYERSCOPE_ASSIGN(place, open_dump_side(side->path, like_ == nullptr ? nullptr : &like_->sites()));
-    }
-    return {};
-  }
-
-  [[nodiscard]] const Side& a() const { return *a_; }
-  [[nodiscard]] const Side& b() const { return *b_; }
-  [[nodiscard]] int threads() const { return threads_; }
-
- private:
-  Status open_model_side(const DiffSideArguments& side, std::unique_ptr<Side>& into) {
-    LAYERSCOPE_ASSIGN(const std::string folder, find_model_folder(side.path));
-    LAYERSCOPE_ASSIGN(std::unique_ptr<Model> opened, Model::open(folder, side.open));
-    const std::shared_ptr<const Model> model(std::move(opened));
-    LAYERSCOPE_ASSIGN(const std::vector<Edit> edits, read_edits(side.edits, model->sites()));
-    if (like_ == nullptr) like_ = model;
-    LAYERSCOPE_ASSIGN(into, make_model_side(model, edits, threads_));
-    return {};
-  }
-
-  const DiffArguments& arguments_;
-  Context& context_;
-  int threads_;
-  std::shared_ptr<const Model> like_;
-  std::unique_ptr<Side> a_, b_;
-};
 
 Result<std::vector<DiffInput>> read_texts(const InputArguments& input, Context& context) {
   std::vector<DiffInput> texts;
@@ -103,10 +45,11 @@ Result<int> run_diff(const DiffArguments& arguments, Context& context) {
                       .sites = arguments.sites,
                       .tolerance = arguments.tolerance};
   LAYERSCOPE_ASSIGN(options.texts, read_texts(arguments.input, context));
-  Sides sides(arguments, context);
-  LAYERSCOPE_TRY(sides.open());
-  options.threads = sides.threads();
-  LAYERSCOPE_ASSIGN(const DiffReport report, compare(sides.a(), sides.b(), options));
+  options.threads = all_cores(context.common.threads);
+  LAYERSCOPE_ASSIGN(const OpenedSides sides, open_sides(named_side(arguments.a), named_side(arguments.b),
+                                                        arguments.allow_incomplete, options.threads));
+  for (const std::string& note : sides.notes) context.messages.note(note);
+  LAYERSCOPE_ASSIGN(const DiffReport report, compare(*sides.a, *sides.b, options));
   if (arguments.html.empty()) {
     context.out.write(context.common.json ? diff_json(report) : diff_picture(report, context.terminal));
   } else {

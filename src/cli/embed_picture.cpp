@@ -8,11 +8,11 @@
 #include <fmt/format.h>
 
 #include "base/try.h"
-#include "cli/color_ramp.h"
-#include "cli/display_text.h"
 #include "cli/embed_rows.h"
 #include "cli/progress.h"
 #include "session/model_state.h"
+#include "view/color_ramp.h"
+#include "view/display_text.h"
 
 namespace layerscope::cli {
 namespace {

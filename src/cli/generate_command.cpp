@@ -2,14 +2,14 @@
 
 #include "base/json.h"
 #include "base/try.h"
-#include "cli/color_ramp.h"
 #include "cli/commands.h"
-#include "cli/display_text.h"
-#include "cli/model_view.h"
 #include "cli/rows.h"
 #include "cli/signals.h"
 #include "job/generate_job.h"
 #include "session/workers.h"
+#include "view/color_ramp.h"
+#include "view/display_text.h"
+#include "view/model_view.h"
 
 namespace layerscope::cli {
 namespace {

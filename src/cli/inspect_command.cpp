@@ -3,14 +3,14 @@
 #include <fmt/format.h>
 
 #include "base/try.h"
-#include "cli/color_ramp.h"
 #include "cli/commands.h"
-#include "cli/display_text.h"
 #include "cli/fold.h"
 #include "cli/progress.h"
 #include "session/inspect.h"
 #include "session/model_state.h"
 #include "spec/print.h"
+#include "view/color_ramp.h"
+#include "view/display_text.h"
 
 namespace layerscope::cli {
 namespace {

@@ -8,9 +8,9 @@
 
 #include "base/json.h"
 #include "base/try.h"
-#include "cli/display_text.h"
-#include "cli/model_view.h"
 #include "cli/rows.h"
+#include "view/display_text.h"
+#include "view/model_view.h"
 
 namespace layerscope::cli {
 namespace {

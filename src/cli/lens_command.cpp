@@ -1,15 +1,15 @@
 #include <fmt/format.h>
 
 #include "base/try.h"
-#include "cli/color_ramp.h"
 #include "cli/commands.h"
-#include "cli/display_text.h"
-#include "cli/lens_view.h"
-#include "cli/model_view.h"
 #include "cli/rows.h"
 #include "session/workers.h"
 #include "store/file_io.h"
 #include "store/whole_file.h"
+#include "view/color_ramp.h"
+#include "view/display_text.h"
+#include "view/lens_view.h"
+#include "view/model_view.h"
 
 namespace layerscope::cli {
 namespace {

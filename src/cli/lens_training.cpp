@@ -5,10 +5,10 @@
 #include "base/json.h"
 #include "base/try.h"
 #include "cli/commands.h"
-#include "cli/display_text.h"
 #include "cli/progress.h"
 #include "cli/rows.h"
 #include "session/workers.h"
+#include "view/display_text.h"
 
 namespace layerscope::cli {
 namespace {

@@ -5,9 +5,9 @@
 #include "base/json.h"
 #include "base/try.h"
 #include "cli/logits_rows.h"
-#include "cli/model_view.h"
 #include "cli/rows.h"
 #include "session/workers.h"
+#include "view/model_view.h"
 
 namespace layerscope::cli {
 namespace {

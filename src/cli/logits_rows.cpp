@@ -3,10 +3,10 @@
 #include <cmath>
 
 #include "base/try.h"
-#include "cli/model_view.h"
 #include "cli/rows.h"
 #include "session/score_tiles.h"
 #include "session/workers.h"
+#include "view/model_view.h"
 
 namespace layerscope::cli {
 

@@ -147,7 +147,7 @@ constexpr std::array kCommands{
         "a site. bfloat16 becomes float32 in all but safetensors. fvecs takes one site of vectors: each as its int32\n"
         "width and float32 elements.",
         "layerscope export run --to npz -o states.npz\n"
-        "layerscope export run --to hf-dataset -o dataset\n"
+        "layerscope export run --to hf-dataset --texts texts.txt -o dataset\n"
         "layerscope export vectors --to fvecs -o vectors.fvecs"},
     CommandRow{Command::kCompletion, "completion", "bash|zsh|fish", "a completion script for a shell",
                "Prints a script that completes commands, flags and their values.",
@@ -256,8 +256,8 @@ constexpr std::array kFlags{
     FlagRow{
         Flag::kModel, FlagGroup::kCorpus, kSearch | kProbe, "", "--model", "MODEL", "", "the run's",
         "the model that embeds the queries or tokenised the texts: where the run's has moved to, or that of a .npy"},
-    FlagRow{Flag::kTexts, FlagGroup::kCorpus, kSearch | kCluster | kProbe, "", "--texts", "FILE", "", "",
-            "the rows' texts: the file that the run was made from"},
+    FlagRow{Flag::kTexts, FlagGroup::kCorpus, kSearch | kCluster | kProbe | kExport, "", "--texts", "FILE", "", "",
+            "the rows' texts: the file that the run was made from; export: only for hf-dataset"},
     FlagRow{
         Flag::kRescore, FlagGroup::kCorpus, kSearch, "", "--rescore", "BY", "", "the stored rows",
         "how candidates from an int8, uint8, binary or ubinary .npy are ranked: by the float32 vectors of a .npy or "

@@ -7,7 +7,7 @@
 #include <unistd.h>
 
 #include "base/json.h"
-#include "cli/display_text.h"
+#include "view/display_text.h"
 
 namespace layerscope::cli {
 namespace {

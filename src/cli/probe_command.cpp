@@ -5,15 +5,15 @@
 #include "base/try.h"
 #include "cli/commands.h"
 #include "cli/page_file.h"
-#include "cli/probe_view.h"
 #include "cli/progress.h"
-#include "cli/row_texts.h"
 #include "cli/rows.h"
+#include "job/row_texts.h"
 #include "layerscope/hub.h"
 #include "probe/probe.h"
 #include "session/workers.h"
 #include "store/file_io.h"
 #include "store/run_reader.h"
+#include "view/probe_view.h"
 
 namespace layerscope::cli {
 namespace {
@@ -37,8 +37,7 @@ class Probe {
   Result<int> run() {
     LAYERSCOPE_TRY(check_page(arguments_.html, arguments_.overwrite));
     LAYERSCOPE_ASSIGN(const LabelFile labels, LabelFile::read(arguments_.labels, arguments_.label_key));
-    if (options_.pool && labels.level() != LabelLevel::kRow)
-      return Error{ErrorCode::kUsage, "--pool: " + arguments_.labels + " labels tokens, not rows"};
+    LAYERSCOPE_TRY(check_pool(options_, labels));
     LAYERSCOPE_ASSIGN(const Gathered gathered,
                       is_run(arguments_.source) ? stored_states(labels) : states_of_model(labels));
     LAYERSCOPE_ASSIGN(const ProbeReport report, probe_layers(gathered, arguments_.labels, settings()));

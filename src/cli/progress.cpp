@@ -6,7 +6,7 @@
 
 #include <fmt/format.h>
 
-#include "cli/display_text.h"
+#include "view/display_text.h"
 
 namespace layerscope::cli {
 namespace {
@@ -42,12 +42,6 @@ std::string duration_text(double seconds) {
   if (whole < 60) return fmt::format("{} s", whole);
   if (whole < 3600) return fmt::format("{} min {} s", whole / 60, whole % 60);
   return fmt::format("{} h {} min", count_text(whole / 3600), whole % 3600 / 60);
-}
-
-std::string count_text(std::int64_t count) {
-  std::string text = std::to_string(count);
-  for (std::size_t place = text.size(); place > 3 + (count < 0 ? 1U : 0U);) text.insert(place -= 3, ",");
-  return text;
 }
 
 std::string progress_text(const JobProgress& progress) {

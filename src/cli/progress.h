@@ -7,6 +7,7 @@
 #include "cli/arguments.h"
 #include "cli/output.h"
 #include "job/states_job.h"
+#include "view/display_text.h"
 
 namespace layerscope::cli {
 
@@ -14,8 +15,6 @@ namespace layerscope::cli {
 [[nodiscard]] std::string byte_text(std::uint64_t bytes);
 /// "12 s", "4 min 10 s", "3 h 12 min".
 [[nodiscard]] std::string duration_text(double seconds);
-/// "1,234,567".
-[[nodiscard]] std::string count_text(std::int64_t count);
 
 /// "1,204 rows  33,333 tokens  10,300 tokens/s  41.2 MB  ETA 12 s"; the time left is reckoned from the input's bytes.
 [[nodiscard]] std::string progress_text(const JobProgress& progress);

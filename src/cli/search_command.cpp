@@ -6,12 +6,12 @@
 #include "base/json.h"
 #include "base/try.h"
 #include "cli/commands.h"
-#include "cli/display_text.h"
 #include "cli/embed_rows.h"
-#include "cli/row_texts.h"
 #include "cli/search_corpus.h"
 #include "job/reopen.h"
+#include "job/row_texts.h"
 #include "layerscope/hub.h"
+#include "view/display_text.h"
 
 namespace layerscope::cli {
 namespace {

@@ -6,8 +6,8 @@
 #include "cli/page_file.h"
 #include "cli/progress.h"
 #include "cli/rows.h"
-#include "cli/similarity_view.h"
 #include "store/run_reader.h"
+#include "view/similarity_view.h"
 
 namespace layerscope::cli {
 namespace {

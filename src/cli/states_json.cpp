@@ -9,9 +9,9 @@
 #include "base/try.h"
 #include "cli/commands.h"
 #include "cli/grid_sink.h"
-#include "cli/model_view.h"
 #include "cli/rows.h"
 #include "session/workers.h"
+#include "view/model_view.h"
 
 namespace layerscope::cli {
 namespace {

@@ -5,12 +5,12 @@
 #include "base/json.h"
 #include "base/try.h"
 #include "base/utf8.h"
-#include "cli/color_ramp.h"
 #include "cli/commands.h"
-#include "cli/display_text.h"
-#include "cli/model_view.h"
 #include "cli/rows.h"
 #include "session/token_places.h"
+#include "view/color_ramp.h"
+#include "view/display_text.h"
+#include "view/model_view.h"
 
 namespace layerscope::cli {
 namespace {

@@ -3,9 +3,9 @@
 #include "base/json.h"
 #include "base/try.h"
 #include "cli/commands.h"
-#include "cli/display_text.h"
 #include "cli/progress.h"
 #include "store/run.h"
+#include "view/display_text.h"
 
 namespace layerscope::cli {
 namespace {

@@ -49,11 +49,13 @@ class Comparison {
     sites_ = std::move(choice.sites);
     prepare();
     for (std::size_t first = 0; first < pairs_.size();) {
+      LAYERSCOPE_TRY(go_on());
       const std::size_t count = chunk_at(first);
       LAYERSCOPE_TRY(compare_rows(std::span(pairs_).subspan(first, count)));
       first += count;
     }
     finish_sites();
+    LAYERSCOPE_TRY(go_on());
     if (!pairs_.empty()) {
       LAYERSCOPE_TRY(measure_noise());
     }
@@ -63,6 +65,7 @@ class Comparison {
       judge(report_);
     }
     point_at_tokens(aligned);
+    LAYERSCOPE_TRY(go_on());
     if (model_ != nullptr && report_.verdict == Verdict::kDiffers) {
       LAYERSCOPE_TRY(look_for_causes());
     }
@@ -71,6 +74,10 @@ class Comparison {
   }
 
  private:
+  [[nodiscard]] Status go_on() const {
+    return options_.stop && options_.stop() ? Status(Error{ErrorCode::kCancelled, "stopped"}) : Status();
+  }
+
   static DiffSide about(const Side& side) {
     const SidePrecision precision = side.precision();
     DiffSide words{.path = side.path(), .live = side.model() != nullptr};

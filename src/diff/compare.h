@@ -1,6 +1,7 @@
 // Two sides held against each other: tokens, then every site, then every block by itself.
 #pragma once
 
+#include <functional>
 #include <optional>
 #include <string>
 #include <vector>
@@ -17,6 +18,7 @@ struct DiffOptions {
   std::string layers, sites;        ///< as in TapRequest; both empty: all layers, and what a run or dump holds beyond
   std::optional<double> tolerance;  ///< relative L2 by site; nothing: the noise floor decides
   int threads = 1;
+  std::function<bool()> stop = {};  ///< asked between pieces of work; true ends in kCancelled
 };
 
 /// How many times the noise floor a site must be off, and a single token, before that is a difference

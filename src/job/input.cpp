@@ -88,6 +88,10 @@ Result<std::unique_ptr<RowReader>> open_rows(const std::string& path, bool json_
   return std::unique_ptr<RowReader>(std::make_unique<LineRows>(std::move(lines), json));
 }
 
+std::unique_ptr<RowReader> rows_of_json(std::string_view lines, std::string name) {
+  return std::make_unique<LineRows>(LineFile::of(lines, std::move(name)), true);
+}
+
 std::unique_ptr<RowReader> rows_of(std::vector<std::string> texts) {
   return std::make_unique<ArgumentRows>(std::move(texts));
 }

@@ -41,6 +41,8 @@ class RowReader {
 /// `path` "-" is stdin. `.jsonl` is one object a line, anything else one text a line; for stdin `json_lines` decides.
 /// A byte order mark at the start and a CR at the end of a line are dropped; a blank line is counted but is no row.
 [[nodiscard]] Result<std::unique_ptr<RowReader>> open_rows(const std::string& path, bool json_lines);
+/// Lines of JSON that are in memory, under a name for messages.
+[[nodiscard]] std::unique_ptr<RowReader> rows_of_json(std::string_view lines, std::string name);
 /// TEXT arguments: every one is a row, the empty one too.
 [[nodiscard]] std::unique_ptr<RowReader> rows_of(std::vector<std::string> texts);
 

@@ -49,6 +49,13 @@ Result<std::unique_ptr<LineFile>> LineFile::open(const std::string& path) {
   return std::unique_ptr<LineFile>(new LineFile(descriptor, path, total));
 }
 
+std::unique_ptr<LineFile> LineFile::of(std::string_view text, std::string name) {
+  std::unique_ptr<LineFile> lines(new LineFile(-1, std::move(name), text.size()));
+  lines->buffer_.assign(text.begin(), text.end());
+  lines->end_ = text.size();
+  return lines;
+}
+
 Result<bool> LineFile::next() {
   line_.clear();
   if (line_.capacity() > kReadBytes) line_.shrink_to_fit();
@@ -103,6 +110,7 @@ void LineFile::keep(std::string_view piece) {
 }
 
 Result<std::size_t> LineFile::fill() {
+  if (descriptor_ < 0) return std::size_t{0};
   ssize_t count = 0;
   do {
     count = ::read(descriptor_, buffer_.data(), buffer_.size());

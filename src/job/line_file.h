@@ -1,4 +1,4 @@
-// The lines of a file or of stdin, one at a time: a file larger than memory works.
+// The lines of a file, of stdin or of a text, one at a time: a file larger than memory works.
 #pragma once
 
 #include <cstdint>
@@ -21,6 +21,8 @@ class LineFile {
  public:
   /// `path` "-" is stdin. Errors: kRuntime for what cannot be read.
   [[nodiscard]] static Result<std::unique_ptr<LineFile>> open(const std::string& path);
+  /// Text that is there already, under a name for messages.
+  [[nodiscard]] static std::unique_ptr<LineFile> of(std::string_view text, std::string name);
   ~LineFile();
   LineFile(const LineFile&) = delete;
   LineFile& operator=(const LineFile&) = delete;
@@ -51,7 +53,7 @@ class LineFile {
   void keep(std::string_view piece);
   [[nodiscard]] Result<std::size_t> fill();
 
-  int descriptor_;
+  int descriptor_;  // -1: of a text
   std::string name_;
   std::optional<std::uint64_t> total_;
   std::vector<char> buffer_;

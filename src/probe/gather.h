@@ -1,14 +1,16 @@
-// Samples and their vectors, out of a model that reads texts or out of a run folder.
+// Samples and their vectors, out of a model that reads texts, out of a run folder, or from memory.
 #pragma once
 
 #include <functional>
 #include <memory>
 #include <optional>
 #include <string>
+#include <vector>
 
 #include "job/input.h"
 #include "layerscope/error.h"
 #include "layerscope/model.h"
+#include "probe/given_layers.h"
 #include "probe/label_file.h"
 #include "probe/layers.h"
 #include "probe/samples.h"
@@ -26,6 +28,9 @@ struct GatherOptions {
   std::size_t memory = GatheredLayers::kMemory;
   int threads = 1;  ///< no bit depends on it
 };
+
+/// Errors: kUsage for a pooling where labels belong to tokens, not to rows.
+[[nodiscard]] Status check_pool(const GatherOptions& options, const LabelFile& labels);
 
 struct Gathered {
   ProbeSamples samples;
@@ -53,5 +58,10 @@ struct RunTexts {
 /// open_run, and kUsage for labels of words without texts and for a run that does not hold what the labels belong to.
 [[nodiscard]] Result<Gathered> gather_from_run(const std::string& folder, bool allow_incomplete, const RunTexts& texts,
                                                const LabelFile& labels, const GatherOptions& options);
+
+/// Copies those of vectors in memory that have a label: row k is labelled as a file labels row k. Errors: kUsage for
+/// labels of tokens, and as check_given; kResource.
+[[nodiscard]] Result<Gathered> gather_from_vectors(const std::string& name, const std::vector<GivenLayer>& given,
+                                                   const LabelFile& labels, const GatherOptions& options);
 
 }  // namespace layerscope

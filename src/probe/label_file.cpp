@@ -22,6 +22,16 @@ Result<LabelFile> LabelFile::read(const std::string& path, const std::string& ke
   return Error{ErrorCode::kResource, path + ": its labels do not fit into memory"};
 }
 
+Result<LabelFile> LabelFile::of_json(std::string_view lines, const std::string& name, const std::string& key) try {
+  LabelFile file;
+  file.path_ = name;
+  const std::unique_ptr<LineFile> text = LineFile::of(lines, name);
+  LAYERSCOPE_TRY(LabelReader(file, key).read_json(*text));
+  return file;
+} catch (const std::bad_alloc&) {
+  return Error{ErrorCode::kResource, name + ": the labels do not fit into memory"};
+}
+
 Result<const RowLabels*> LabelFile::find(std::int64_t number, const std::optional<std::string>& id) const {
   const auto numbered = by_number_.find(number);
   const auto named = id ? by_id_.find(*id) : by_id_.end();

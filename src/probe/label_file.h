@@ -46,6 +46,10 @@ class LabelFile {
   /// and for labels of rows beside labels of tokens; kUsage for a key or column that no line has; kResource.
   [[nodiscard]] static Result<LabelFile> read(const std::string& path, const std::string& key);
 
+  /// The same of lines of JSON that are in memory, under a name for messages.
+  [[nodiscard]] static Result<LabelFile> of_json(std::string_view lines, const std::string& name,
+                                                 const std::string& key);
+
   [[nodiscard]] const std::string& path() const noexcept { return path_; }
   [[nodiscard]] LabelLevel level() const noexcept { return level_; }
   /// All labels are numbers.

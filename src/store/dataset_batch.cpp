@@ -45,11 +45,14 @@ Status check_tensor(const DatasetColumn& column, const RowShard& shard) {
   const ShardTensor* const tensor = shard.reader.find(column.name);
   if (tensor == nullptr && may_be_missing(column)) return {};
   const bool wide = column.kind == Kind::kVector || column.kind == Kind::kVectors;
+  const auto has_offsets = [&](const std::optional<std::size_t>& offsets) {
+    return !offsets || !shard.offsets[*offsets].empty();
+  };
   const bool sound = tensor != nullptr && tensor->dtype == column.dtype && tensor->shape.rank() == (wide ? 2U : 1U) &&
-                     (!wide || tensor->shape[1] == column.width) &&
-                     !(column.offsets && shard.offsets[*column.offsets].empty()) &&
-                     !(column.tokens && shard.offsets[*column.tokens].empty());
-  return sound ? Status() : damage(shard, column.name, "is not as the manifest says");
+                     (!wide || tensor->shape[1] == column.width) && has_offsets(column.offsets) &&
+                     has_offsets(column.tokens) &&
+                     (!column.offsets || shard.offsets[*column.offsets].back() <= tensor->shape[0]);
+  return sound ? Status() : damage(shard, column.name, "is not as the manifest and the offsets say");
 }
 
 struct BodyBuffer {
@@ -64,11 +67,19 @@ class BatchBuilder {
     for (const RowSpan& span : spans_) batch.rows += span.count;
   }
 
-  Status add(const DatasetColumn& column) {
+  Status add(const DatasetColumn& column, const TextOfRow& text_of) {
+    if (column.kind == Kind::kText) {
+      LAYERSCOPE_ASSIGN(Texts texts, row_texts(text_of));
+      return add_texts(column, std::move(texts));
+    }
     for (const RowSpan& span : spans_) LAYERSCOPE_TRY(check_tensor(column, *span.shard));
     switch (column.kind) {
       case Kind::kNumber: break;
-      case Kind::kId: return add_ids(column);
+      case Kind::kText: break;
+      case Kind::kId: {
+        LAYERSCOPE_ASSIGN(Texts texts, row_ids(column));
+        return add_texts(column, std::move(texts));
+      }
       case Kind::kNumbers: LAYERSCOPE_TRY(add_list(column, row_units(column))); break;
       case Kind::kVector: add_fixed_list(batch.rows); break;
       case Kind::kVectors:
@@ -162,11 +173,11 @@ class BatchBuilder {
         const auto at = static_cast<std::size_t>(row);
         const std::int64_t attending = tokens[at + 1] - tokens[at];
         const std::int64_t values = units_of(column, *span.shard, row, 1).count;
-        const std::int64_t rows = column.heads * attending;
-        if (rows <= 0 || values % rows != 0) {
+        if (attending < 1 || attending > values / column.heads || values % (column.heads * attending) != 0) {
           return damage(*span.shard, column.name,
                         "is not [head, query, key] in row " + std::to_string(span.number(row)));
         }
+        const std::int64_t rows = column.heads * attending;
         queries.insert(queries.end(), static_cast<std::size_t>(column.heads), attending);
         keys.insert(keys.end(), static_cast<std::size_t>(rows), values / rows);
       }
@@ -175,10 +186,44 @@ class BatchBuilder {
     return add_list(column, keys);
   }
 
-  /// Strings as they are, integers as their digits, null where a row has no id.
-  Status add_ids(const DatasetColumn& column) {
-    std::string validity(static_cast<std::size_t>((batch.rows + 7) / 8), '\0'), text;
+  /// A column of text, row by row, some of them null.
+  struct Texts {
+    std::string validity, text;
     std::vector<std::int64_t> lengths;
+    std::int64_t nulls = 0;
+    void add(const std::optional<std::string>& value) {
+      const std::size_t row = lengths.size();
+      if (row % 8 == 0) validity += '\0';
+      if (value) {
+        validity.back() = static_cast<char>(validity.back() | 1 << row % 8);
+        text += *value;
+      }
+      nulls += value ? 0 : 1;
+      lengths.push_back(value ? static_cast<std::int64_t>(value->size()) : 0);
+    }
+  };
+  Status add_texts(const DatasetColumn& column, Texts texts) {
+    batch.nodes.push_back({batch.rows, texts.nulls});
+    add_own(std::move(texts.validity));
+    LAYERSCOPE_TRY(add_offsets(column, texts.lengths));
+    add_own(std::move(texts.text));
+    return {};
+  }
+
+  Result<Texts> row_texts(const TextOfRow& text_of) const {
+    Texts texts;
+    for (const RowSpan& span : spans_) {
+      for (std::int64_t row = span.first; row < span.first + span.count; ++row) {
+        LAYERSCOPE_ASSIGN(const std::optional<std::string> text, text_of(span.number(row)));
+        texts.add(text);
+      }
+    }
+    return texts;
+  }
+
+  /// Strings as they are, integers as their digits, null where a row has no id.
+  Result<Texts> row_ids(const DatasetColumn& column) const {
+    Texts texts;
     for (const RowSpan& span : spans_) {
       const Units units = units_of(column, *span.shard, span.first, span.count);
       std::string ids;
@@ -191,23 +236,17 @@ class BatchBuilder {
       }
       for (std::int64_t row = span.first; row < span.first + span.count; ++row) {
         const Units own = units_of(column, *span.shard, row, 1);
-        const std::string_view id = std::string_view(ids).substr(static_cast<std::size_t>(own.first - units.first),
-                                                                 static_cast<std::size_t>(own.count));
-        const std::size_t before = text.size();
-        if (!id.empty()) {
-          LAYERSCOPE_ASSIGN(const Json value, parse_json(id, span.shard->reader.file().path(), ErrorCode::kDamage));
-          text += value.string() != nullptr ? *value.string() : std::string(id);
-          validity[lengths.size() / 8] = static_cast<char>(validity[lengths.size() / 8] | 1 << lengths.size() % 8);
+        const std::string id =
+            ids.substr(static_cast<std::size_t>(own.first - units.first), static_cast<std::size_t>(own.count));
+        if (id.empty()) {
+          texts.add(std::nullopt);
+          continue;
         }
-        nulls_ += id.empty() ? 1 : 0;
-        lengths.push_back(static_cast<std::int64_t>(text.size() - before));
+        LAYERSCOPE_ASSIGN(const Json value, parse_json(id, span.shard->reader.file().path(), ErrorCode::kDamage));
+        texts.add(value.string() != nullptr ? *value.string() : id);
       }
     }
-    batch.nodes.push_back({batch.rows, nulls_});
-    add_own(std::move(validity));
-    LAYERSCOPE_TRY(add_offsets(column, lengths));
-    add_own(std::move(text));
-    return {};
+    return texts;
   }
 
   Status copy(const DatasetColumn& column, const Put& put) const {
@@ -225,7 +264,6 @@ class BatchBuilder {
 
   std::span<const RowSpan> spans_;
   std::vector<BodyBuffer> buffers_;
-  std::int64_t nulls_ = 0;  // rows without an id
 };
 
 }  // namespace
@@ -241,7 +279,7 @@ std::uint64_t row_bytes(const DatasetColumns& columns, const RowShard& shard, st
 
 Status write_batch(const DatasetColumns& columns, std::span<const RowSpan> spans, const Put& put) {
   BatchBuilder builder(spans);
-  for (const DatasetColumn& column : columns.columns) LAYERSCOPE_TRY(builder.add(column));
+  for (const DatasetColumn& column : columns.columns) LAYERSCOPE_TRY(builder.add(column, columns.text_of));
   return builder.write(put);
 }
 

@@ -62,10 +62,11 @@ class ColumnList {
 
   Status add_site(const StoredSite& site) {
     using Kind = DatasetColumn::Kind;
-    const std::int64_t most = std::numeric_limits<std::int32_t>::max();
-    if (site.width < 0 || site.width > most || site.heads < 0 || site.heads > most) {
-      return Error{ErrorCode::kUsage, "site " + site.name + ": is wider than the lists of Arrow; expected at most " +
-                                          std::to_string(most)};
+    constexpr std::int64_t kMost = std::numeric_limits<std::int32_t>::max();
+    const std::int64_t items = site.unit == StoredUnit::kProbs ? site.heads : site.width;
+    if (items < 1 || items > kMost) {
+      return Error{ErrorCode::kUsage, "site " + site.name + ": has " + std::to_string(items) +
+                                          " values a row; a fixed list of Arrow has 1 to " + std::to_string(kMost)};
     }
     DatasetColumn column{.name = site.name, .dtype = site.dtype, .width = site.width, .heads = site.heads};
     const std::string prefix = schema_.prefix(token_stack(site));
@@ -105,13 +106,15 @@ class ColumnList {
 
 }  // namespace
 
-Result<DatasetColumns> dataset_columns(const RunView& run) {
+Result<DatasetColumns> dataset_columns(const RunView& run, TextOfRow text_of) {
   using Kind = DatasetColumn::Kind;
   const ShardSchema& schema = run.parts.front().manifest.schema;
   LAYERSCOPE_ASSIGN(const OptionalTensors found, optional_tensors(run, schema));
   ColumnList list(schema);
   list.result.columns.push_back({.name = "row"});
   if (found.ids) list.add({.name = "id", .kind = Kind::kId, .dtype = DType::kU8}, "id_offsets");
+  if (text_of) list.result.columns.push_back({.name = "text", .kind = Kind::kText, .dtype = DType::kU8});
+  list.result.text_of = std::move(text_of);
   for (const StackId stack : schema.stacks()) {
     const std::string prefix = schema.prefix(stack);
     const bool types = std::find(found.type_ids.begin(), found.type_ids.end(), prefix) != found.type_ids.end();
@@ -130,7 +133,8 @@ ArrowField arrow_field(const DatasetColumn& column) {
   ArrowField field = number_field(column.dtype);
   switch (column.kind) {
     case Kind::kNumber: break;
-    case Kind::kId: field.kind = ArrowField::Kind::kText; break;
+    case Kind::kId:
+    case Kind::kText: field.kind = ArrowField::Kind::kText; break;
     case Kind::kNumbers: field = list_of(std::move(field)); break;
     case Kind::kVector: field = list_of(std::move(field), column.width); break;
     case Kind::kVectors: field = list_of(list_of(std::move(field), column.width)); break;

@@ -13,6 +13,7 @@
 #include "layerscope/error.h"
 #include "store/arrow_stream.h"
 #include "store/merged_rows.h"
+#include "store/run.h"
 #include "store/run_reader.h"
 
 namespace layerscope {
@@ -22,6 +23,7 @@ struct DatasetColumn {
   enum class Kind : std::uint8_t {
     kNumber,   ///< one a row
     kId,       ///< the row's id, as text
+    kText,     ///< the row's text
     kNumbers,  ///< a list of them a row
     kVector,   ///< of fixed width, one a row
     kVectors,  ///< a list of them a row
@@ -40,9 +42,11 @@ struct DatasetColumn {
 struct DatasetColumns {
   std::vector<DatasetColumn> columns;
   std::vector<std::string> offsets;  ///< for MergedRows
+  TextOfRow text_of;                 ///< for the column `text`
 };
-/// Errors: kDamage; kUsage for vectors that are wider than Arrow's lists can be.
-[[nodiscard]] Result<DatasetColumns> dataset_columns(const RunView& run);
+/// With `text_of`, the column `text` stands behind `row` and `id`. Errors: kDamage; kUsage for vectors that are wider
+/// than Arrow's lists can be.
+[[nodiscard]] Result<DatasetColumns> dataset_columns(const RunView& run, TextOfRow text_of);
 
 [[nodiscard]] ArrowField arrow_field(const DatasetColumn& column);
 /// The column's entry of "features" in dataset_info.json, as datasets 2 to 4 read it.

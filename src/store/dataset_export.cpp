@@ -235,14 +235,14 @@ class DatasetWriter {
 
 }  // namespace
 
-Status export_dataset(const RunView& run, const std::string& target, std::uint64_t shard_bytes) {
+Status export_dataset(const RunView& run, const std::string& target, const ExportOptions& options) {
   std::string folder = target;
   while (folder.size() > 1 && folder.ends_with('/')) folder.pop_back();
-  LAYERSCOPE_ASSIGN(DatasetColumns columns, dataset_columns(run));
+  LAYERSCOPE_ASSIGN(DatasetColumns columns, dataset_columns(run, options.text_of));
   if (path_exists(folder)) LAYERSCOPE_TRY(dataset_files(folder));
   PendingFolder pending(folder);
   LAYERSCOPE_TRY(pending.open());
-  LAYERSCOPE_TRY(DatasetWriter(run, std::move(columns), pending.path(), shard_bytes).write());
+  LAYERSCOPE_TRY(DatasetWriter(run, std::move(columns), pending.path(), options.shard_bytes).write());
   return pending.finish();
 }
 

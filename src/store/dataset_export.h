@@ -5,6 +5,7 @@
 #include <string>
 
 #include "layerscope/error.h"
+#include "store/run.h"
 #include "store/run_reader.h"
 
 namespace layerscope {
@@ -16,8 +17,8 @@ namespace layerscope {
 /// which Arrow lacks, becomes float32.
 ///
 /// The folder appears whole: it is written beside `target` and renamed over it. A file ends after the row at which its
-/// values reach `shard_bytes`. What is there already is replaced if it is such a dataset. Errors: kUsage for a target
-/// that is something else; kDamage, kResource.
-[[nodiscard]] Status export_dataset(const RunView& run, const std::string& target, std::uint64_t shard_bytes);
+/// values reach `options.shard_bytes`. `options.text_of` adds the column `text`. What is there already is replaced if
+/// it is such a dataset. Errors: kUsage for a target that is something else; kDamage, kResource.
+[[nodiscard]] Status export_dataset(const RunView& run, const std::string& target, const ExportOptions& options);
 
 }  // namespace layerscope

@@ -174,7 +174,7 @@ Status export_run(const std::string& folder, ExportFormat format, const std::str
   LAYERSCOPE_ASSIGN(const RunView run, open_run(folder, options.allow_incomplete));
   if (path_exists(target) && !options.overwrite)
     return Error{ErrorCode::kUsage, target + ": exists already; name another target, or --overwrite"};
-  if (format == ExportFormat::kHfDataset) return export_dataset(run, target, options.shard_bytes);
+  if (format == ExportFormat::kHfDataset) return export_dataset(run, target, options);
   const ShardSchema& schema = run.parts.front().manifest.schema;
   LAYERSCOPE_ASSIGN(const ShardCounts counts, count_run(run, schema));
   std::vector<ShardTensor> tensors = shard_tensors(schema, counts);

@@ -2,6 +2,7 @@
 #pragma once
 
 #include <cstdint>
+#include <functional>
 #include <memory>
 #include <optional>
 #include <string>
@@ -39,11 +40,15 @@ struct VerifyReport {
 
 enum class ExportFormat : std::uint8_t { kNpy, kNpz, kSafetensors, kFvecs, kHfDataset };
 
+/// The text of a row by its number, asked for in ascending order; nothing where it has none.
+using TextOfRow = std::function<Result<std::optional<std::string>>(std::int64_t row)>;
+
 struct ExportOptions {
   bool allow_incomplete = false;
   bool overwrite = false;
   std::string site;                         ///< of fvecs; as Corpus::open
   std::uint64_t shard_bytes = 500'000'000;  ///< of hf-dataset: values after which a file ends
+  TextOfRow text_of;                        ///< of hf-dataset: makes the column `text`
 };
 
 /// Writes all rows of a run, parts joined and ordered by row, to `target`: npy = a folder with one .npy a tensor, npz =

@@ -5,7 +5,7 @@ import struct
 import tempfile
 
 from arrow_reader import read_stream
-from harness import BERT, GOLDEN, ROWS, T5, Skipped, ids_file, objects, read_shard, run, test
+from harness import BERT, DEMO, GOLDEN, ROWS, T5, Skipped, ids_file, objects, read_shard, run, test
 
 LLAMA = str(GOLDEN / "llama-lm-v5")
 CODES = {"F32": "f", "F16": "e", "I64": "q", "I32": "i", "U8": "B"}
@@ -148,6 +148,40 @@ def generated_rows():
         assert columns["prompt_len"] == [3, 2, 1]
         assert columns["output_ids"] == ragged(held["output_ids"][1], held["output_offsets"][1])
         assert all(len(ids) == 3 for ids in columns["output_ids"])
+
+
+@test
+def vectors_and_scores():
+    with tempfile.TemporaryDirectory() as folder:
+        rows = ids_file(folder, ROWS)
+        run("embed", BERT, "-i", rows, "-o", f"{folder}/vectors", "-q")
+        held, (columns, _, types) = tensors(f"{folder}/vectors"), dataset(f"{folder}/vectors")
+        assert types["embedding"].startswith("fixed[f") and columns["embedding"] == rows_of(*held["embedding"])
+        run("logits", LLAMA, "-i", rows, "-o", f"{folder}/scores", "-q", "--top-k", 4)
+        held, (columns, _, types) = tensors(f"{folder}/scores"), dataset(f"{folder}/scores")
+        assert types["logits.top_ids"] == "list[fixed[i, 4]]" and types["logits.entropy"] == "list[fixed[f, 1]]"
+        for name in ("logits.top_ids", "logits.top_values", "logits.entropy"):
+            assert columns[name] == ragged(rows_of(*held[name]), held["offsets"][1]), name
+
+
+@test
+def demo_model_texts_come_from_the_input():
+    with tempfile.TemporaryDirectory() as folder:
+        lines = [{"text": "a cat"}, {"ids": [5, 6]}, {"text": "", "id": "none"}, {"text": "naïve", "pair": "你好"}, {"text": "x" * 40}]
+        rows = ids_file(folder, lines * 300)
+        words = ["-i", rows, "-q", "--layers", "-1", "--pool", "mean", "-o"]
+        for part in range(2):
+            run("states", DEMO, *words, f"{folder}/parts", "--shard", f"{part}/2")
+        run("states", DEMO, *words, f"{folder}/run")
+        for name in ("run", "parts"):
+            columns, _, types = dataset(f"{folder}/{name}", "--texts", rows, "--shard-size", "700000")
+            assert types["text"] == "text" and list(types)[:3] == ["row", "id", "text"]
+            assert columns["text"] == ["a cat", None, "", "naïve | 你好", "x" * 40] * 300
+            assert columns["id"] == [None, None, "none", None, None] * 300
+        other = ids_file(folder, lines, "other.jsonl")
+        words = ["export", f"{folder}/run", "-o", f"{folder}/x", "--texts"]
+        assert "is not the input" in run(*words, other, "--to", "hf-dataset", expect=2).stderr
+        assert "hf-dataset" in run(*words, rows, "--to", "npz", expect=2).stderr
 
 
 @test

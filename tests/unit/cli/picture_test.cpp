@@ -1,4 +1,4 @@
-#include "cli/picture.h"
+#include "view/picture.h"
 
 #include <cmath>
 #include <limits>
@@ -7,9 +7,9 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
-#include "cli/color_ramp.h"
-#include "cli/display_text.h"
 #include "cli/grid_sink.h"
+#include "view/color_ramp.h"
+#include "view/display_text.h"
 
 namespace layerscope::cli {
 namespace {

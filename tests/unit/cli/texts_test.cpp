@@ -9,9 +9,9 @@
 #include <gtest/gtest.h>
 #include <unistd.h>
 
-#include "cli/display_text.h"
 #include "cli/help.h"
 #include "cli/suggest.h"
+#include "view/display_text.h"
 
 namespace layerscope::cli {
 namespace {

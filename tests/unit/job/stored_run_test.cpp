@@ -111,6 +111,19 @@ TEST_F(StoredRun, ExportHoldsEveryRowInOrderHoweverItWasDivided) {
     const Status joined = export_run(temp_.file("parts" + name), ExportFormat::kSafetensors, parts);
     ASSERT_TRUE(joined.ok()) << joined.error().message;
     EXPECT_EQ(read_bytes(whole), read_bytes(parts)) << name;
+    for (const std::string folder : {"whole", "parts"}) {
+      const Status dataset = export_run(temp_.file(folder + name), ExportFormat::kHfDataset,
+                                        temp_.file(folder + name + "-dataset"), {.shard_bytes = 4000});
+      ASSERT_TRUE(dataset.ok()) << dataset.error().message;
+    }
+    std::size_t files = 0;
+    for (const auto& entry : std::filesystem::directory_iterator(temp_.file("whole" + name + "-dataset"))) {
+      const std::string file = entry.path().filename().string();
+      if (file == "state.json") continue;  // names the run that it was made from
+      EXPECT_EQ(read_bytes(entry.path().string()), read_bytes(temp_.file("parts" + name + "-dataset/" + file))) << file;
+      ++files;
+    }
+    EXPECT_GT(files, 2U);
     auto reader = ShardReader::open(whole);
     ASSERT_TRUE(reader.ok()) << reader.error().message;
     const auto rows = reader->read_i64("row");
