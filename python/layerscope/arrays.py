@@ -51,10 +51,17 @@ def to_torch(array: Any) -> Any:
     return importlib.import_module("torch").from_numpy(array)
 
 
+def from_torch(tensor: Any) -> NDArray[Any]:
+    """The same memory as an array of numpy; of bfloat16, which numpy lacks, a copy as float32, which holds all of it."""
+    tensor = tensor.detach().cpu()
+    array: NDArray[Any] = (tensor.float() if tensor.dtype == sys.modules["torch"].bfloat16 else tensor).numpy()
+    return array
+
+
 def integers(value: Any, what: str, rank: int = 2) -> Integers:
     """Any array of integers or nested list as one of numpy, contiguous."""
     if is_torch(value):
-        value = value.detach().cpu().numpy()
+        value = from_torch(value)
     try:
         array = np.asarray(value)
     except ValueError:
@@ -75,7 +82,7 @@ def whole_mask(value: Any, shape: tuple[int, ...]) -> Integers | None:
     if value is None:
         return None
     if is_torch(value):
-        value = value.detach().cpu().numpy()
+        value = from_torch(value)
     mask = np.asarray(value)
     if mask.shape != shape:
         raise UsageError(f"attention_mask: has the shape {mask.shape}, the ids have {shape}")

@@ -7,7 +7,7 @@ from typing import Any, Sequence
 import numpy as np
 
 from . import _native
-from .arrays import is_torch
+from .arrays import from_torch, is_torch
 from .errors import UsageError
 
 EditIn = tuple[str, str, str, "int | None", Any]
@@ -21,7 +21,7 @@ def edit_tuples(edits: Sequence[Sequence[Any]]) -> list[EditIn]:
             raise UsageError("edits: expected (site, add|set|scale, positions, vector or number)")
         site, op, positions, values = edit
         if is_torch(values):
-            values = values.detach().cpu().float().numpy()
+            values = from_torch(values)
         array = np.ascontiguousarray(values, np.float32)
         ready.append((site, op, numbers(positions), None, array if array.ndim == 2 else array.reshape(1, -1)))
     return ready

@@ -11,7 +11,7 @@ from typing import Any, Iterable, Mapping, Sequence, cast
 import numpy as np
 
 from . import _native
-from .arrays import is_torch
+from .arrays import from_torch, is_torch
 from .auto import PreTrainedModel
 from .edits import edit_tuples, numbers
 from .errors import UsageError
@@ -353,7 +353,7 @@ def _matrix(value: Any, name: str) -> Any:
     if isinstance(value, Ragged):
         value = value.values
     elif is_torch(value):
-        value = value.detach().cpu().float().numpy()
+        value = from_torch(value)
     array = np.asarray(value)
     if array.ndim != 2 or array.dtype.kind not in "fiu":
         raise UsageError(f"{name}: expected numbers [samples, width], not {array.dtype} {list(array.shape)}")

@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from . import _native
-from .arrays import Floats, is_torch, to_torch
+from .arrays import Floats, from_torch, is_torch, to_torch
 from .errors import ModelError, UsageError
 from .folder import check_device, dtype_name, read_json, refuse_unknown, resolve
 from .padded import thread_count
@@ -281,7 +281,7 @@ def _row(text: Any) -> _native.TextRow:
 
 
 def _matrix(vectors: Any) -> NDArray[Any]:
-    array = vectors.detach().cpu().numpy() if is_torch(vectors) else np.asarray(vectors)
+    array = from_torch(vectors) if is_torch(vectors) else np.asarray(vectors)
     rows: NDArray[Any] = np.atleast_2d(array.astype(np.float32))
     return rows
 

@@ -56,6 +56,14 @@ def test_the_type_of_the_passes(folder):
         layerscope.AutoModel.from_pretrained(folder, dtype=torch.float16)
 
 
+def test_bfloat16_comes_in_whole():
+    vectors = torch.linspace(-3, 3, 24).bfloat16()
+    assert np.array_equal(layerscope.arrays.from_torch(vectors), vectors.float().numpy())
+    model = layerscope.open(GOLDEN / "bert-base-v5")
+    edited = [model.states([[5, 6]], edits=[("embed", "add", "all", own)])["final"] for own in (vectors, vectors.float().numpy())]
+    assert np.array_equal(edited[0].values, edited[1].values)
+
+
 def test_vectors_and_scores(folder):
     model = layerscope.SentenceTransformer(folder, device=torch.device("cpu"))
     vectors = model.encode(TEXTS, convert_to_tensor=True)
