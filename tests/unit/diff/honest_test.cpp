@@ -25,8 +25,6 @@ TEST_P(Honest, NoPartDiffers) {
       const auto ours = (*lab)->run((*lab)->base());
       ASSERT_TRUE(ours.ok()) << ours.error().message;
       EXPECT_LE((*lab)->distance(*ours), kHonest * (*lab)->noise()) << "block " << block;
-      std::printf("RATIO %.3g %.3g %.3g %s %d\n", (*lab)->distance(*ours) / (*lab)->noise(), (*lab)->distance(*ours),
-                  (*lab)->noise(), GetParam().c_str(), block);
     }
   }
 }

@@ -108,6 +108,13 @@ bool names(const Part& part, const Plant& plant, const std::vector<Cause>& cause
   });
 }
 
+std::string taken_for(const std::vector<Cause>& causes) {
+  std::string text;
+  for (const Cause& cause : causes)
+    text += "  taken for " + cause.site + " " + cause.kind + ": " + cause.evidence + "\n";
+  return text;
+}
+
 // What is left of an error once its causes are undone: the error is explained.
 bool explained(const std::vector<Cause>& causes) {
   return !causes.empty() && causes.back().after * 20 < causes.front().before;
@@ -117,6 +124,7 @@ constexpr std::size_t kSingles = 60, kPairs = 12;
 
 TEST(Planted, SingleFaultsAreProvedAndNamed) {
   std::size_t done = 0, proved = 0, named = 0;
+  std::string missed;
   for (std::uint64_t seed = 0; done < kSingles; ++seed) {
     SplitMix64 random(seed);
     const auto part = any_part(random);
@@ -131,16 +139,15 @@ TEST(Planted, SingleFaultsAreProvedAndNamed) {
     ++done;
     proved += explained(*causes) ? 1 : 0;
     named += names(*part, *plant, *causes) ? 1 : 0;
-    if (!names(*part, *plant, *causes))
-      std::printf("%s\n  taken for %s %s: %s\n", name_of(*part, *plant).c_str(), causes->front().site.c_str(),
-                  causes->front().kind.c_str(), causes->front().evidence.c_str());
+    if (!names(*part, *plant, *causes)) missed += name_of(*part, *plant) + "\n" + taken_for(*causes);
   }
-  EXPECT_GE(proved, 59U);
-  EXPECT_GE(named, 57U);
+  EXPECT_GE(proved, 59U) << missed;
+  EXPECT_GE(named, 57U) << missed;
 }
 
 TEST(Planted, TwoFaultsInOnePartAreBothNamed) {
   std::size_t done = 0, both = 0, proved = 0;
+  std::string missed;
   for (std::uint64_t seed = 1000; done < kPairs; ++seed) {
     SplitMix64 random(seed);
     const auto part = any_part(random);
@@ -157,15 +164,10 @@ TEST(Planted, TwoFaultsInOnePartAreBothNamed) {
     proved += explained(*causes) ? 1 : 0;
     const bool named = names(*part, *one, *causes) && names(*part, *two, *causes);
     both += named ? 1 : 0;
-    if (!named) {
-      std::printf("%s\n%s\n", name_of(*part, *one).c_str(), name_of(*part, *two).c_str());
-      for (const Cause& cause : *causes)
-        std::printf("  taken for %s %s: %s\n", cause.site.c_str(), cause.kind.c_str(), cause.evidence.c_str());
-    }
+    if (!named) missed += name_of(*part, *one) + "\n" + name_of(*part, *two) + "\n" + taken_for(*causes);
   }
-  EXPECT_GE(both, 6U);
-  EXPECT_GE(proved, 6U);
-  std::printf("both %zu proved %zu\n", both, proved);
+  EXPECT_GE(both, 6U) << missed;
+  EXPECT_GE(proved, 6U) << missed;
 }
 
 // Other values of one matrix, of which nothing is known but what they do.
