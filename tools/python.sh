@@ -11,4 +11,4 @@ pip install "${requirements[@]}"
 # The compiler by the names under which CMake finds it: another name would build everything anew.
 export CC=${CC:-cc} CXX=${CXX:-c++}
 PATH=$PWD/.venv/bin:$PATH CMAKE_BUILD_PARALLEL_LEVEL=${JOBS:-$(nproc)} \
-  pip install --no-build-isolation --no-deps --force-reinstall -C build-dir=build/release .
+  pip install --no-build-isolation --no-deps --force-reinstall --config-settings build-dir=build/release .

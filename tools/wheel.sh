@@ -8,5 +8,5 @@ export PATH=$PWD/.venv/bin:$PATH CC=${CC:-cc} CXX=${CXX:-c++}
 pip() { python -m pip --disable-pip-version-check --quiet "$@"; }
 pip install -r python/requirements-wheel.txt
 rm -rf build/wheel
-pip wheel --no-build-isolation --no-deps -C build-dir=build/release -w build/wheel .
+pip wheel --no-build-isolation --no-deps --config-settings build-dir=build/release -w build/wheel .
 auditwheel repair --only-plat -w build/wheels build/wheel/layerscope-*.whl
