@@ -15,8 +15,9 @@
 namespace layerscope {
 namespace {
 
-constexpr std::uint64_t kMostBytes = 256U << 20;  // that a fit's optimisers may hold; models beyond are fitted later
-constexpr double kBytesAnUnknown = 8.0 * 24;      // of an optimiser
+constexpr std::uint64_t kMostBytes =
+    256U << 20;  // of a fit's optimisers, models beyond are fitted later; and of its preconditioners
+constexpr double kBytesAnUnknown = 8.0 * 24;  // of an optimiser
 constexpr int kFirstRebuild = 5;
 
 /// What a worker needs of its own.
@@ -38,8 +39,7 @@ class Fit {
       const LogisticOptions& options)
       : rows_(rows), parts_(parts), models_(models), moments_(moments), options_(options) {
     for (const LogisticModel& model : models) {
-      LbfgsLimits limits = options.limits;
-      searches_.emplace_back(model.weights, limits);
+      searches_.emplace_back(model.weights, options.limits);
       const Key key = key_of(model);
       const auto [kin, fresh] = kin_.try_emplace(key, Kin{{moments, rows, model}});
       const std::size_t intercepts = model.columns();

@@ -11,7 +11,6 @@
 namespace layerscope {
 namespace {
 
-constexpr std::int32_t kMostClasses = 2048;
 constexpr int kMostFolds = 20;
 constexpr std::size_t kMostRows = 0xFFFFFFFF;
 
@@ -34,8 +33,9 @@ Status check_options(const ProbeLabels& labels, const ProbeOptions& options) {
   if ((!labels.groups.empty() && labels.groups.size() != rows) ||
       (!labels.types.empty() && labels.types.size() != rows) || rows > kMostRows)
     return usage("labels, groups and types differ in length");
-  if (classes && (labels.class_count < 2 || labels.class_count > kMostClasses))
-    return usage(std::to_string(labels.class_count) + " classes (expected 2 to " + std::to_string(kMostClasses) + ")");
+  if (classes && (labels.class_count < 2 || labels.class_count > kMostProbeClasses))
+    return usage(std::to_string(labels.class_count) + " classes (expected 2 to " + std::to_string(kMostProbeClasses) +
+                 ")");
   return {};
 }
 

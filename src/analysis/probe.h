@@ -19,6 +19,8 @@ namespace layerscope {
 
 /// The class of a row that is left out.
 inline constexpr std::int32_t kUnlabelled = -1;
+/// Classes that a probe tells apart, at most.
+inline constexpr std::int32_t kMostProbeClasses = 2048;
 
 /// One entry a row of the layers, [rows]; a row is counted through the blocks of a VectorSet, end to end, whatever its
 /// number. Either `classes` or `targets` is given. Borrowed while the task is made.

@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <cmath>
 #include <set>
+#include <utility>
 
 #include "base/json.h"
 #include "base/try.h"
@@ -10,7 +11,6 @@
 namespace layerscope {
 namespace {
 
-constexpr std::size_t kMostClasses = 4096;
 constexpr std::size_t kMostWholeNumbers = 20;  // that are taken for classes unasked
 
 std::string number_text(double number) {
@@ -103,15 +103,16 @@ Result<ProbeSamples> SampleCollector::finish(std::optional<ProbeKind> kind) && {
 Status SampleCollector::name_classes(ProbeSamples& into) const {
   const auto count_error = [&](std::size_t count) {
     return Error{ErrorCode::kUsage, labels_.path() + ": has " + std::to_string(count) +
-                                        " different labels, a probe takes at most " + std::to_string(kMostClasses) +
-                                        " classes" + (labels_.numbers() ? " (--task regress takes numbers)" : "")};
+                                        " different labels, a probe takes at most " +
+                                        std::to_string(kMostProbeClasses) + " classes" +
+                                        (labels_.numbers() ? " (--task regress takes numbers)" : "")};
   };
   if (labels_.numbers()) {
     std::vector<double> known;
     for (const LabelValue& value : values_) known.push_back(value.number);
     std::ranges::sort(known);
     known.erase(std::unique(known.begin(), known.end()), known.end());
-    if (known.size() > kMostClasses) return count_error(known.size());
+    if (std::cmp_greater(known.size(), kMostProbeClasses)) return count_error(known.size());
     for (const double number : known) into.class_names.push_back(number_text(number));
     for (const LabelValue& value : values_)
       into.classes.push_back(static_cast<std::int32_t>(std::ranges::lower_bound(known, value.number) - known.begin()));
@@ -123,7 +124,7 @@ Status SampleCollector::name_classes(ProbeSamples& into) const {
   for (std::size_t text = 0; text < index.size(); ++text) {
     if (index[text] == 0) used.push_back(static_cast<std::int32_t>(text));
   }
-  if (used.size() > kMostClasses) return count_error(used.size());
+  if (std::cmp_greater(used.size(), kMostProbeClasses)) return count_error(used.size());
   std::ranges::sort(used, {}, [&](std::int32_t text) { return labels_.texts()[static_cast<std::size_t>(text)]; });
   for (std::size_t k = 0; k < used.size(); ++k) {
     index[static_cast<std::size_t>(used[k])] = static_cast<std::int32_t>(k);
