@@ -130,7 +130,7 @@ void changed_norm(const NormView& norm, const NormChange& change, const RowsView
 
 }  // namespace
 
-LabBackend::LabBackend(const Backend& inner, const BlockSetup& setup) : inner_(inner), setup_(setup) {}
+LabBackend::LabBackend(const Backend& inner, const BlockSetup& setup) : ForwardingBackend(inner), setup_(setup) {}
 
 void LabBackend::name(const Stack& stack, const StackWeights& weights) {
   const auto product = [&](const std::unique_ptr<PackedLinear>& packed, const std::string& module) {
